@@ -1,0 +1,1 @@
+"""The typed client of Mezzotint and its command line."""

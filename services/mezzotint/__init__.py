@@ -1,0 +1,1 @@
+"""Mezzotint: image generation that stays up when everyone arrives at once."""

@@ -1,0 +1,105 @@
+"""Admits a call only if the contract admits its caller; see mezzotint/api/access/v1/access.proto."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+from google.protobuf import descriptor_pool
+
+from mezzotint.api.access.v1 import access_pb2
+from mezzotint.runtime.errors import CallerNotAllowed, CredentialInvalid, CredentialMissing, ScopeMissing
+from mezzotint.runtime.interceptors.pipeline import Call
+from mezzotint.runtime.tls import SPIFFE_PREFIX
+
+BEARER = "bearer "
+
+
+@dataclass(frozen=True)
+class Principal:
+    """An end user whose credential was verified."""
+
+    account_id: str
+    credential_id: str
+    tier: str
+    scopes: frozenset[str]
+
+
+class Verifier(Protocol):
+    """Whoever can tell whose a credential is."""
+
+    async def verify(self, credential: str) -> Principal:
+        """The credential's holder. Raises CredentialInvalid, CredentialExpired, CredentialRevoked, DependencyUnavailable."""
+        ...
+
+
+# The end user whose call is being served; None when a service calls.
+principal: ContextVar[Principal | None] = ContextVar("principal", default=None)
+
+
+def caller() -> Principal:
+    """The end user whose call is being served. Raises CallerNotAllowed when it is not an end user's call."""
+    found = principal.get()
+    if found is None:
+        raise CallerNotAllowed("this call is for end users; send a credential of one")
+    return found
+
+
+class AccessLayer:
+    """Checks the caller of each call against the method's rule. `verifier` is None where no end user may call."""
+
+    def __init__(self, verifier: Verifier | None = None) -> None:
+        self._verifier = verifier
+        self._rules: dict[str, access_pb2.Access] = {}
+
+    async def enter(self, call: Call) -> None:
+        """Let the call pass or raise why not."""
+        rule = self._rules.get(call.method) or self._rules.setdefault(call.method, rule_of(call.method))
+        service = service_identity(call.context)
+        structlog.contextvars.bind_contextvars(caller=service or "end user")
+        if rule.anonymous or (service and service in rule.services):
+            return
+        if not rule.scopes or self._verifier is None:
+            raise CallerNotAllowed(f"{call.method} is not for {service or 'end users'}", metadata={"method": call.method})
+        found = await self._verifier.verify(bearer(call.metadata))
+        require_scopes(found, rule)
+        principal.set(found)
+        structlog.contextvars.bind_contextvars(account_id=found.account_id)
+
+    def receive(self, call: Call, message: Any) -> None:
+        """Nothing: the caller is the same for all messages."""
+
+    def leave(self, call: Call) -> None:
+        """Nothing."""
+
+
+def rule_of(method: str) -> access_pb2.Access:
+    """The access option of a method, by its full name. A method without one admits nobody."""
+    descriptor = descriptor_pool.Default().FindMethodByName(method.strip("/").replace("/", "."))
+    rule: access_pb2.Access = descriptor.GetOptions().Extensions[access_pb2.access]
+    return rule
+
+
+def service_identity(context: Any) -> str:
+    """The identity in the peer's certificate; empty when it has none of ours."""
+    for name in context.auth_context().get("x509_subject_alternative_name", ()):
+        if name.startswith(SPIFFE_PREFIX.encode()):
+            return str(name[len(SPIFFE_PREFIX) :].decode())
+    return ""
+
+
+def bearer(metadata: dict[str, str]) -> str:
+    """The credential in the metadata. Raises CredentialMissing, CredentialInvalid."""
+    header = metadata.get("authorization", "")
+    if not header:
+        raise CredentialMissing("send metadata `authorization: Bearer <API key or access token>`")
+    if not header.lower().startswith(BEARER):
+        raise CredentialInvalid("the authorization metadata must begin with `Bearer `")
+    return header[len(BEARER) :].strip()
+
+
+def require_scopes(found: Principal, rule: access_pb2.Access) -> None:
+    """Raise ScopeMissing unless the credential holds every scope of the rule."""
+    for scope in rule.scopes:
+        if scope not in found.scopes:
+            raise ScopeMissing(f"this credential lacks the scope {scope}; use one that has it", metadata={"scope": scope})

@@ -1,0 +1,36 @@
+"""Holds every request message to the rules written on its fields in the contract."""
+
+from typing import Any
+
+import protovalidate
+
+from mezzotint.runtime.errors import FieldInvalid, FieldViolation
+from mezzotint.runtime.interceptors.pipeline import Call
+
+
+class ValidationLayer:
+    """Refuses messages that break a rule, naming every field at fault."""
+
+    async def enter(self, call: Call) -> None:
+        """Nothing: there is no message yet."""
+
+    def receive(self, call: Call, message: Any) -> None:
+        """Raise FieldInvalid unless the message keeps all rules."""
+        validate(message)
+
+    def leave(self, call: Call) -> None:
+        """Nothing."""
+
+
+def validate(message: Any) -> None:
+    """Raise FieldInvalid, with one violation a broken rule, unless `message` keeps all rules of the contract."""
+    broken = protovalidate.collect_violations(message)
+    if broken:
+        violations = [FieldViolation(path(violation), violation.proto.message) for violation in broken]
+        raise FieldInvalid("; ".join(f"{v.field}: {v.description}" for v in violations), violations=violations)
+
+
+def path(violation: protovalidate.Violation) -> str:
+    """Where the violation is: "spec.prompt"."""
+    field = violation.proto.field
+    return ".".join(element.field_name for element in field.elements) if field else ""

@@ -1,0 +1,1 @@
+"""What tests share: a clock they turn by hand, services running in the test's event loop, certificates."""

@@ -1,0 +1,1 @@
+"""What the developers of Mezzotint run: nothing here is installed."""
