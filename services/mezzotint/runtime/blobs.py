@@ -37,5 +37,5 @@ class Blobs:
         try:
             result = await obstore.get_async(self._store, key)
             return bytes(await result.bytes_async())
-        except FileNotFoundError as error:
+        except (FileNotFoundError, ValueError) as error:  # a key that leads outside the store is a ValueError
             raise ImageNotFound(f"no picture is stored as {key!r}") from error

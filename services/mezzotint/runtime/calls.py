@@ -26,13 +26,17 @@ MARGIN_SECONDS = 0.02
 class UnaryMethod(Protocol[Request, Response]):
     """A stub's method with one response."""
 
-    def __call__(self, request: Request, /, *, timeout: float | None, metadata: Metadata) -> Awaitable[Response]: ...
+    def __call__(self, request: Request, /, *, timeout: float | None, metadata: Metadata) -> Awaitable[Response]:
+        """Make the call."""
+        ...
 
 
 class StreamMethod(Protocol[Request, Response]):
     """A stub's method with a stream of responses."""
 
-    def __call__(self, request: Request, /, *, timeout: float | None, metadata: Metadata) -> AsyncIterable[Response]: ...
+    def __call__(self, request: Request, /, *, timeout: float | None, metadata: Metadata) -> AsyncIterable[Response]:
+        """Make the call."""
+        ...
 
 
 async def call(
@@ -51,7 +55,7 @@ async def call(
 async def stream(
     method: StreamMethod[Request, Response], request: Request, *, timeout: float | None = None, metadata: Metadata = ()
 ) -> AsyncIterator[Response]:
-    """The responses of a call; closing the iterator cancels it. Raises as `call` does. No `timeout`: until either side ends it."""
+    """The responses of a call; closing the iterator cancels it. Raises as `call` does. No `timeout`: no end of its own."""
     try:
         async for response in method(request, timeout=time_left(timeout), metadata=(*metadata, *passed_on())):
             yield response

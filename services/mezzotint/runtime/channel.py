@@ -26,13 +26,14 @@ MESSAGE_BYTES_MAX = 32 * 1024 * 1024
 
 
 def service_config() -> str:
-    """The gRPC service config: UNAVAILABLE is retried with backoff and jitter, but for the methods that must not be."""
+    """The gRPC service config: what was not answered is retried with backoff and jitter, but for the methods that must not be."""
     retry = {
         "maxAttempts": ATTEMPTS_MAX,
         "initialBackoff": "0.1s",
         "maxBackoff": "2s",
         "backoffMultiplier": 2,
-        "retryableStatusCodes": ["UNAVAILABLE"],
+        # A call that reaches a server in the moment it stops is reset by gRPC and ends as CANCELLED here, unanswered.
+        "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
     }
     excepted = [{"service": service, "method": method} for service, method in NOT_RETRIED]
     return json.dumps({"methodConfig": [{"name": excepted}, {"name": [{}], "retryPolicy": retry}]})

@@ -61,8 +61,8 @@ class AccessLayer:
             return
         if not rule.scopes or self._verifier is None:
             raise CallerNotAllowed(f"{call.method} is not for {service or 'end users'}", metadata={"method": call.method})
-        found = await self._verifier.verify(bearer(call.metadata))
-        require_scopes(found, rule)
+        found = await self._verifier.verify(_bearer(call.metadata))
+        _require_scopes(found, rule)
         principal.set(found)
         structlog.contextvars.bind_contextvars(account_id=found.account_id)
 
@@ -88,7 +88,7 @@ def service_identity(context: Any) -> str:
     return ""
 
 
-def bearer(metadata: dict[str, str]) -> str:
+def _bearer(metadata: dict[str, str]) -> str:
     """The credential in the metadata. Raises CredentialMissing, CredentialInvalid."""
     header = metadata.get("authorization", "")
     if not header:
@@ -98,7 +98,7 @@ def bearer(metadata: dict[str, str]) -> str:
     return header[len(BEARER) :].strip()
 
 
-def require_scopes(found: Principal, rule: access_pb2.Access) -> None:
+def _require_scopes(found: Principal, rule: access_pb2.Access) -> None:
     """Raise ScopeMissing unless the credential holds every scope of the rule."""
     for scope in rule.scopes:
         if scope not in found.scopes:

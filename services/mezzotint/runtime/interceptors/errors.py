@@ -18,6 +18,8 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: BaseExceptio
     """End the call with the status of `error`; returns for cancellation and for a call that is aborted already."""
     if isinstance(error, asyncio.CancelledError | GeneratorExit | grpc.aio.AbortError | KeyboardInterrupt | SystemExit):
         return
+    if isinstance(error, NotImplementedError):
+        error = errors.MethodUnknown("this server does not serve the method")
     if not isinstance(error, errors.MezzotintError):
         log.error("internal error", exc_info=error)
     await context.abort_with_status(rpc_status.to_status(public_status(error)))
