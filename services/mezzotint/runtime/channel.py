@@ -26,7 +26,7 @@ MESSAGE_BYTES_MAX = 32 * 1024 * 1024
 
 
 def service_config() -> str:
-    """The gRPC service config: what was not answered is retried with backoff and jitter, but for the methods that must not be."""
+    """The gRPC service config: unanswered calls are made again, with backoff, unless they must not be."""
     retry = {
         "maxAttempts": ATTEMPTS_MAX,
         "initialBackoff": "0.1s",
