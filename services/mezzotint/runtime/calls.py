@@ -1,7 +1,7 @@
 """Calling another service: a deadline on every call, ours passed on, and its errors raised as the classes it raised."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable
 from contextvars import ContextVar
 from typing import Protocol, TypeVar
 
@@ -54,7 +54,7 @@ async def call(
 
 async def stream(
     method: StreamMethod[Request, Response], request: Request, *, timeout: float | None = None, metadata: Metadata = ()
-) -> AsyncIterator[Response]:
+) -> AsyncGenerator[Response, None]:
     """The responses of a call; closing the iterator cancels it. Raises as `call` does. No `timeout`: no end of its own."""
     try:
         async for response in method(request, timeout=time_left(timeout), metadata=(*metadata, *passed_on())):

@@ -1,0 +1,73 @@
+"""How a picture is to be drawn, as keyword arguments, and as the contract's message."""
+
+import re
+from typing import Literal, TypedDict, Unpack
+
+from mezzotint.api.inference.v1 import generation_pb2
+from mezzotint.runtime.errors import FieldInvalid
+
+FORMATS = {
+    "png": generation_pb2.IMAGE_FORMAT_PNG,
+    "jpeg": generation_pb2.IMAGE_FORMAT_JPEG,
+    "webp": generation_pb2.IMAGE_FORMAT_WEBP,
+}
+
+
+class Options(TypedDict, total=False):
+    """What may be said besides the prompt. What is left out, the server decides."""
+
+    negative_prompt: str
+    """What is not to be seen."""
+    model: str
+    """The model's name."""
+    size: str | tuple[int, int]
+    """Width and height in pixels: "256x256" or (256, 256)."""
+    images: int
+    """How many pictures, 1 to 10; the i-th is drawn with seed + i."""
+    steps: int
+    """Denoising steps, 1 to 100."""
+    guidance: float
+    """How closely the prompt is followed, 1 to 30."""
+    seed: int
+    """The same seed gives the same picture; 0 to 2^53 - 1."""
+    format: Literal["png", "jpeg", "webp"]
+    """How the pictures are encoded."""
+    previews: int
+    """Previews on the way, 0 to 10."""
+    opaque: bool
+    """Draw on white instead of leaving the background transparent."""
+
+
+def spec(prompt: str, **options: Unpack[Options]) -> generation_pb2.GenerationSpec:
+    """The contract's message. Raises FieldInvalid for what the message cannot hold; the server checks the rest."""
+    width, height = parse_size(options.get("size", (0, 0)))
+    encoding = options.get("format", "png")
+    if encoding not in FORMATS:
+        raise FieldInvalid.of("spec.format", f"{encoding!r} is none of {', '.join(FORMATS)}")
+    try:
+        return generation_pb2.GenerationSpec(
+            prompt=prompt,
+            negative_prompt=options.get("negative_prompt", ""),
+            model=options.get("model", ""),
+            width=width,
+            height=height,
+            images=options.get("images", 0),
+            steps=options.get("steps", 0),
+            guidance=options.get("guidance"),
+            seed=options.get("seed"),
+            format=FORMATS[encoding],
+            previews=options.get("previews", 0),
+            opaque=options.get("opaque", False),
+        )
+    except (ValueError, UnicodeError) as error:
+        raise FieldInvalid.of("spec", f"a value is out of range or no text: {error}") from error
+
+
+def parse_size(size: str | tuple[int, int]) -> tuple[int, int]:
+    """Width and height in pixels. Raises FieldInvalid unless it reads like "256x256"."""
+    if isinstance(size, tuple):
+        return size
+    found = re.fullmatch(r"(\d{1,4})[x×](\d{1,4})", size.strip(), re.IGNORECASE)
+    if found is None:
+        raise FieldInvalid.of("spec.size", f"{size!r} is no size; write WIDTHxHEIGHT in pixels, for example 256x256")
+    return int(found[1]), int(found[2])
