@@ -10,8 +10,11 @@ from pathlib import Path
 HOST = "127.0.0.1"
 # In the order of dependence; stopped in the reverse order.
 SERVICES = ("auth", "ratelimit", "queue", "inference", "gateway")
-# Whom each service calls.
-PEERS = {"gateway": ("auth", "ratelimit", "queue", "inference"), "inference": ("queue",)}
+# Whom each service calls, and the setting that says where.
+PEERS = {
+    "gateway": {"auth": "AUTH", "ratelimit": "RATELIMIT", "queue": "QUEUE", "inference": "INFERENCE"},
+    "inference": {"queue": "QUEUE_ADDRESS"},
+}
 DEFAULT_PORTS = {"gateway": 7400, "http": 8080, "auth": 7401, "ratelimit": 7402, "queue": 7403, "inference": 7404}
 # Below the ports that systems give to outgoing connections, so that no connection takes a stopped service's port.
 FREE_PORTS = range(20_000, 32_000)
@@ -65,7 +68,7 @@ def environment(service: str, data: Path, ports: Mapping[str, int], extra: Mappi
     inherited = {name: value for name, value in os.environ.items() if name not in WITHHELD}
     prefix = f"MEZZOTINT_{service.upper()}_"
     fixed = {"MEZZOTINT_DATA": str(data), f"{prefix}HOST": HOST, port_variable(service): str(ports[service])}
-    fixed |= {f"{prefix}{peer.upper()}_ADDRESS": f"{HOST}:{ports[peer]}" for peer in PEERS.get(service, ())}
+    fixed |= {f"{prefix}{setting}": f"{HOST}:{ports[peer]}" for peer, setting in PEERS.get(service, {}).items()}
     if service == "gateway":
         fixed[port_variable("http")] = str(ports["http"])
     if dict(ports) != default_ports():
