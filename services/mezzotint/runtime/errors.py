@@ -46,6 +46,10 @@ class MezzotintError(Exception):
         cls.reason = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).upper()
 
 
+class StartRefused(Exception):
+    """A service cannot start with the policy or the files it was given; the message says what to do. Ends the process."""
+
+
 class Internal(MezzotintError):
     """A defect or a broken store."""
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 
 from mezzotint.runtime import logging, telemetry
-from mezzotint.runtime.errors import MezzotintError
+from mezzotint.runtime.errors import MezzotintError, StartRefused
 from mezzotint.runtime.settings import ServiceSettings
 
 log = logging.get(__name__)
@@ -22,7 +22,7 @@ def main(service: str, settings: ServiceSettings, run: Run) -> None:
     telemetry.configure(service, host=settings.host, metrics_port=settings.metrics_port)
     try:
         uvloop.run(until_signal(run))
-    except (MezzotintError, OSError) as error:
+    except (MezzotintError, StartRefused, OSError) as error:
         log.error("stopped", reason=str(error))
         sys.exit(1)
 

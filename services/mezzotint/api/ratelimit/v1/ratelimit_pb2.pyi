@@ -166,7 +166,7 @@ class CheckRequest(_message.Message):
     SUBJECT_FIELD_NUMBER: _builtins.int
     CHARGES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Chosen by the caller, the same on a retry; remembered for ten minutes."""
+    """Chosen by the caller, the same on a retry; an account's own, remembered for ten minutes or until the service restarts."""
     @_builtins.property
     def subject(self) -> Global___Subject:
         """Who."""
@@ -225,7 +225,7 @@ class ReserveRequest(_message.Message):
     CHARGES_FIELD_NUMBER: _builtins.int
     HOLD_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Chosen by the caller, the same on a retry; remembered for ten minutes."""
+    """Chosen by the caller, the same on a retry; an account's own, remembered for ten minutes or until the service restarts."""
     @_builtins.property
     def subject(self) -> Global___Subject:
         """Who."""

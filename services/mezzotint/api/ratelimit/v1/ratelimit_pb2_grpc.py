@@ -71,7 +71,9 @@ class RateLimitServiceServicer:
     """
 
     def Check(self, request, context):
-        """Charges an amount for good. Atomic. A retry with the same request id gets the first answer and is not charged again.
+        """Charges an amount for good. Atomic. A retry with the same request id gets the first answer and is not charged again; a
+        denial, which charged nothing, is decided anew. Fails with REQUEST_ID_REUSED when the id was used for other charges, and with
+        SERVER_OVERLOADED when 1,000,000 charges are remembered or 4,000,000 limits of accounts are in force.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -79,15 +81,16 @@ class RateLimitServiceServicer:
 
     def Reserve(self, request, context):
         """Charges an expected amount that Commit corrects or Release gives back. Not settled in `hold`, it is given back. Atomic; a
-        retry with the same request id gets the first answer. Fails with SERVER_OVERLOADED at 1,000,000 open reservations.
+        retry is answered as Check answers it. Fails as Check does, and with SERVER_OVERLOADED at 1,000,000 open reservations.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Commit(self, request, context):
-        """Settles a reservation at the real amount, more or less than was reserved. Atomic; a retry has no further effect. A commit
-        of a reservation whose time is over still charges the real amount, and says so.
+        """Settles a reservation at the real amount, more or less than was reserved. Atomic; a retry within ten minutes has no further
+        effect. A commit of a reservation whose time is over still charges the real amount, and says so. Fails with FIELD_INVALID when
+        an open reservation is another account's, and late ones with SERVER_OVERLOADED as Check does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,14 +37,18 @@ class RateLimitServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RateLimitServiceAsyncStub: ...
     Check: _grpc.UnaryUnaryMultiCallable[_ratelimit_pb2.CheckRequest, _ratelimit_pb2.CheckResponse]
-    """Charges an amount for good. Atomic. A retry with the same request id gets the first answer and is not charged again."""
+    """Charges an amount for good. Atomic. A retry with the same request id gets the first answer and is not charged again; a
+    denial, which charged nothing, is decided anew. Fails with REQUEST_ID_REUSED when the id was used for other charges, and with
+    SERVER_OVERLOADED when 1,000,000 charges are remembered or 4,000,000 limits of accounts are in force.
+    """
     Reserve: _grpc.UnaryUnaryMultiCallable[_ratelimit_pb2.ReserveRequest, _ratelimit_pb2.ReserveResponse]
     """Charges an expected amount that Commit corrects or Release gives back. Not settled in `hold`, it is given back. Atomic; a
-    retry with the same request id gets the first answer. Fails with SERVER_OVERLOADED at 1,000,000 open reservations.
+    retry is answered as Check answers it. Fails as Check does, and with SERVER_OVERLOADED at 1,000,000 open reservations.
     """
     Commit: _grpc.UnaryUnaryMultiCallable[_ratelimit_pb2.CommitRequest, _ratelimit_pb2.CommitResponse]
-    """Settles a reservation at the real amount, more or less than was reserved. Atomic; a retry has no further effect. A commit
-    of a reservation whose time is over still charges the real amount, and says so.
+    """Settles a reservation at the real amount, more or less than was reserved. Atomic; a retry within ten minutes has no further
+    effect. A commit of a reservation whose time is over still charges the real amount, and says so. Fails with FIELD_INVALID when
+    an open reservation is another account's, and late ones with SERVER_OVERLOADED as Check does.
     """
     Release: _grpc.UnaryUnaryMultiCallable[_ratelimit_pb2.ReleaseRequest, _ratelimit_pb2.ReleaseResponse]
     """Gives a reservation back whole. Atomic, idempotent; releasing one that is over or unknown does nothing."""
@@ -60,14 +64,18 @@ class RateLimitServiceAsyncStub(RateLimitServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Check: _aio.UnaryUnaryMultiCallable[_ratelimit_pb2.CheckRequest, _ratelimit_pb2.CheckResponse]  # type: ignore[assignment]
-    """Charges an amount for good. Atomic. A retry with the same request id gets the first answer and is not charged again."""
+    """Charges an amount for good. Atomic. A retry with the same request id gets the first answer and is not charged again; a
+    denial, which charged nothing, is decided anew. Fails with REQUEST_ID_REUSED when the id was used for other charges, and with
+    SERVER_OVERLOADED when 1,000,000 charges are remembered or 4,000,000 limits of accounts are in force.
+    """
     Reserve: _aio.UnaryUnaryMultiCallable[_ratelimit_pb2.ReserveRequest, _ratelimit_pb2.ReserveResponse]  # type: ignore[assignment]
     """Charges an expected amount that Commit corrects or Release gives back. Not settled in `hold`, it is given back. Atomic; a
-    retry with the same request id gets the first answer. Fails with SERVER_OVERLOADED at 1,000,000 open reservations.
+    retry is answered as Check answers it. Fails as Check does, and with SERVER_OVERLOADED at 1,000,000 open reservations.
     """
     Commit: _aio.UnaryUnaryMultiCallable[_ratelimit_pb2.CommitRequest, _ratelimit_pb2.CommitResponse]  # type: ignore[assignment]
-    """Settles a reservation at the real amount, more or less than was reserved. Atomic; a retry has no further effect. A commit
-    of a reservation whose time is over still charges the real amount, and says so.
+    """Settles a reservation at the real amount, more or less than was reserved. Atomic; a retry within ten minutes has no further
+    effect. A commit of a reservation whose time is over still charges the real amount, and says so. Fails with FIELD_INVALID when
+    an open reservation is another account's, and late ones with SERVER_OVERLOADED as Check does.
     """
     Release: _aio.UnaryUnaryMultiCallable[_ratelimit_pb2.ReleaseRequest, _ratelimit_pb2.ReleaseResponse]  # type: ignore[assignment]
     """Gives a reservation back whole. Atomic, idempotent; releasing one that is over or unknown does nothing."""
@@ -86,7 +94,10 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ratelimit_pb2.CheckRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ratelimit_pb2.CheckResponse, _abc.Awaitable[_ratelimit_pb2.CheckResponse]]:
-        """Charges an amount for good. Atomic. A retry with the same request id gets the first answer and is not charged again."""
+        """Charges an amount for good. Atomic. A retry with the same request id gets the first answer and is not charged again; a
+        denial, which charged nothing, is decided anew. Fails with REQUEST_ID_REUSED when the id was used for other charges, and with
+        SERVER_OVERLOADED when 1,000,000 charges are remembered or 4,000,000 limits of accounts are in force.
+        """
 
     @_abc_1.abstractmethod
     def Reserve(
@@ -95,7 +106,7 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ratelimit_pb2.ReserveResponse, _abc.Awaitable[_ratelimit_pb2.ReserveResponse]]:
         """Charges an expected amount that Commit corrects or Release gives back. Not settled in `hold`, it is given back. Atomic; a
-        retry with the same request id gets the first answer. Fails with SERVER_OVERLOADED at 1,000,000 open reservations.
+        retry is answered as Check answers it. Fails as Check does, and with SERVER_OVERLOADED at 1,000,000 open reservations.
         """
 
     @_abc_1.abstractmethod
@@ -104,8 +115,9 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ratelimit_pb2.CommitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ratelimit_pb2.CommitResponse, _abc.Awaitable[_ratelimit_pb2.CommitResponse]]:
-        """Settles a reservation at the real amount, more or less than was reserved. Atomic; a retry has no further effect. A commit
-        of a reservation whose time is over still charges the real amount, and says so.
+        """Settles a reservation at the real amount, more or less than was reserved. Atomic; a retry within ten minutes has no further
+        effect. A commit of a reservation whose time is over still charges the real amount, and says so. Fails with FIELD_INVALID when
+        an open reservation is another account's, and late ones with SERVER_OVERLOADED as Check does.
         """
 
     @_abc_1.abstractmethod
