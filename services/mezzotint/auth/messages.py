@@ -1,29 +1,11 @@
 """Our records as the contract's messages."""
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from mezzotint.api.auth.v1 import account_pb2, identity_pb2
 from mezzotint.auth.authentication import Answer
 from mezzotint.auth.records import Account, ApiKey, Session
 from mezzotint.auth.revocations import Target, Update
 from mezzotint.auth.sessions import Tokens
-from mezzotint.runtime.errors import FieldInvalid
-
-# The end of the year 9999: later times cannot be written as a date.
-SECONDS_MAX = 253_402_300_799
-
-
-def timestamp(seconds: float) -> Timestamp:
-    """Seconds since the epoch as a Timestamp, to the microsecond."""
-    micros = round(seconds * 1e6)
-    return Timestamp(seconds=micros // 1_000_000, nanos=micros % 1_000_000 * 1000)
-
-
-def seconds_of(field: str, time: Timestamp) -> float:
-    """A request's Timestamp in seconds since the epoch. Raises FieldInvalid when it is none that exists."""
-    if not 0 <= time.seconds <= SECONDS_MAX or not 0 <= time.nanos < 1_000_000_000:
-        raise FieldInvalid.of(field, "must lie in the years 1970 to 9999, with nanos from 0 to 999,999,999")
-    return time.seconds + time.nanos / 1e9
+from mezzotint.auth.times import timestamp
 
 
 def account_message(account: Account) -> account_pb2.Account:

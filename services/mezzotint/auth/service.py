@@ -8,39 +8,13 @@ from mezzotint.api.auth.v1 import account_pb2 as pb
 from mezzotint.api.auth.v1 import account_pb2_grpc
 from mezzotint.auth.accounts import Accounts
 from mezzotint.auth.api_keys import ApiKeys
-from mezzotint.auth.messages import account_message, api_key_message, seconds_of, session_message, tokens_message
+from mezzotint.auth.messages import account_message, api_key_message, session_message, tokens_message
 from mezzotint.auth.sessions import Sessions
+from mezzotint.auth.times import seconds_of
 from mezzotint.runtime.interceptors.access import caller
 
 
-class KeyMethods(account_pb2_grpc.AccountServiceServicer):
-    """The methods for API keys."""
-
-    _keys: ApiKeys
-
-    async def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: Any) -> pb.CreateApiKeyResponse:
-        """Make a key."""
-        expires_at = seconds_of("expires_at", request.expires_at) if request.HasField("expires_at") else None
-        key, secret = await self._keys.create(caller(), name=request.name, wanted=request.scopes, expires_at=expires_at)
-        return pb.CreateApiKeyResponse(api_key=api_key_message(key), secret=secret)
-
-    async def ListApiKeys(self, request: pb.ListApiKeysRequest, context: Any) -> pb.ListApiKeysResponse:
-        """A page of the caller's keys."""
-        keys, token = await self._keys.page(caller().account_id, size=request.page_size, token=request.page_token)
-        return pb.ListApiKeysResponse(api_keys=map(api_key_message, keys), next_page_token=token)
-
-    async def RotateApiKey(self, request: pb.RotateApiKeyRequest, context: Any) -> pb.RotateApiKeyResponse:
-        """Replace a key."""
-        key, secret = await self._keys.rotate(caller(), request.key_id)
-        return pb.RotateApiKeyResponse(api_key=api_key_message(key), secret=secret)
-
-    async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, context: Any) -> pb.RevokeApiKeyResponse:
-        """Withdraw a key."""
-        await self._keys.revoke(caller().account_id, request.key_id)
-        return pb.RevokeApiKeyResponse()
-
-
-class AccountService(KeyMethods):
+class AccountService(account_pb2_grpc.AccountServiceServicer):
     """All of AccountService."""
 
     def __init__(self, accounts: Accounts, sessions: Sessions, keys: ApiKeys) -> None:
@@ -94,3 +68,24 @@ class AccountService(KeyMethods):
         return pb.SetTierResponse(
             account=account_message(await self._accounts.set_tier(email=request.email, tier=request.tier))
         )
+
+    async def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: Any) -> pb.CreateApiKeyResponse:
+        """Make a key."""
+        expires_at = seconds_of("expires_at", request.expires_at) if request.HasField("expires_at") else None
+        key, secret = await self._keys.create(caller(), name=request.name, wanted=request.scopes, expires_at=expires_at)
+        return pb.CreateApiKeyResponse(api_key=api_key_message(key), secret=secret)
+
+    async def ListApiKeys(self, request: pb.ListApiKeysRequest, context: Any) -> pb.ListApiKeysResponse:
+        """A page of the caller's keys."""
+        keys, token = await self._keys.page(caller().account_id, size=request.page_size, token=request.page_token)
+        return pb.ListApiKeysResponse(api_keys=map(api_key_message, keys), next_page_token=token)
+
+    async def RotateApiKey(self, request: pb.RotateApiKeyRequest, context: Any) -> pb.RotateApiKeyResponse:
+        """Replace a key."""
+        key, secret = await self._keys.rotate(caller(), request.key_id)
+        return pb.RotateApiKeyResponse(api_key=api_key_message(key), secret=secret)
+
+    async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, context: Any) -> pb.RevokeApiKeyResponse:
+        """Withdraw a key."""
+        await self._keys.revoke(caller().account_id, request.key_id)
+        return pb.RevokeApiKeyResponse()
