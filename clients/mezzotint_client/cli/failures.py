@@ -32,7 +32,7 @@ ADVICE: dict[type[errors.MezzotintError], str] = {
 class ReportingGroup(click.Group):
     """A group whose commands' expected failures are reported on standard error, without a traceback."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+    def list_commands(self, ctx: click.Context) -> list[str]:  # click's signature
         """The commands in the order in which one needs them."""
         return list(self.commands)
 

@@ -31,10 +31,18 @@ class UnaryMethod(Protocol[Request, Response]):
         ...
 
 
+class Responses(AsyncIterable[Response], Protocol[Response]):
+    """The responses of a call under way."""
+
+    def cancel(self) -> bool:
+        """End the call; False when it has ended already."""
+        ...
+
+
 class StreamMethod(Protocol[Request, Response]):
     """A stub's method with a stream of responses."""
 
-    def __call__(self, request: Request, /, *, timeout: float | None, metadata: Metadata) -> AsyncIterable[Response]:
+    def __call__(self, request: Request, /, *, timeout: float | None, metadata: Metadata) -> Responses[Response]:
         """Make the call."""
         ...
 
@@ -56,11 +64,15 @@ async def stream(
     method: StreamMethod[Request, Response], request: Request, *, timeout: float | None = None, metadata: Metadata = ()
 ) -> AsyncGenerator[Response, None]:
     """The responses of a call; closing the iterator cancels it. Raises as `call` does. No `timeout`: no end of its own."""
+    responses = method(request, timeout=time_left(timeout), metadata=(*metadata, *passed_on()))
     try:
-        async for response in method(request, timeout=time_left(timeout), metadata=(*metadata, *passed_on())):
+        async for response in responses:
             yield response
     except grpc.RpcError as error:
         raise statuses.from_call(error) from error
+    finally:
+        # An iterator that is closed does not end its call by itself.
+        responses.cancel()
 
 
 def time_left(timeout: float | None) -> float | None:
