@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mezzotint.runtime.errors import AccountExists, CredentialExpired, CredentialInvalid, CredentialRevoked
 from mezzotint_client.client import Client
-from mezzotint_client.profile import Profile, load, save
+from mezzotint_client.profile import Profile, authority_pem, load, save
 
 EMAIL = "local@mezzotint.internal"
 KEY_NAME = "local"
@@ -15,7 +15,7 @@ REFUSED = (CredentialInvalid, CredentialExpired, CredentialRevoked)
 
 async def local_account(data: Path, address: str) -> Profile:
     """An account at the gateway with a key that works, the same as last time if there was one; kept as the folder's profile."""
-    async with Client.connect(address, authority_pem=(data / "tls" / "ca.pem").read_bytes()) as client:
+    async with Client.connect(address, authority_pem=authority_pem(data / "tls" / "ca.pem")) as client:
         known = load(data)
         if known is not None and await key_works(client, known):
             profile = dataclasses.replace(known, address=address)

@@ -1,8 +1,11 @@
 """Who the command line speaks as when nothing else is said: a file in the data folder that only its owner reads."""
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from platformdirs import user_data_path
 
 from mezzotint.runtime.certificates import write_private
 
@@ -21,6 +24,26 @@ class Profile:
     email: str
     api_key: str = field(repr=False)
     password: str = field(default="", repr=False)
+
+
+def default_data() -> Path:
+    """The data folder of this machine: MEZZOTINT_DATA, else the user's."""
+    return Path(os.environ.get("MEZZOTINT_DATA") or user_data_path("mezzotint"))
+
+
+def authority_pem(path: Path | None = None) -> bytes:
+    """The certificate by which to know a server: the file at `path`, at MEZZOTINT_AUTHORITY, or tls/ca.pem of the data folder.
+
+    Raises FileNotFoundError, saying where to get it.
+    """
+    file = path or Path(os.environ.get("MEZZOTINT_AUTHORITY") or default_data() / "tls" / "ca.pem")
+    try:
+        return file.read_bytes()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{file} is not there: the certificate by which to know the server. Start Mezzotint on this machine with "
+            "`mezzotint up`, or take the file tls/ca.pem of the installation and name it in MEZZOTINT_AUTHORITY"
+        ) from error
 
 
 def load(data: Path) -> Profile | None:

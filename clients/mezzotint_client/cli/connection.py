@@ -10,19 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-from platformdirs import user_data_path
 
 from mezzotint.runtime.errors import CredentialMissing
 from mezzotint_client.client import DEFAULT_ADDRESS, Client
-from mezzotint_client.profile import Profile, load
+from mezzotint_client.profile import Profile, authority_pem, default_data, load
 
 data_option = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    envvar="MEZZOTINT_DATA",
-    default=lambda: user_data_path("mezzotint"),
-    show_default="the user's data folder",
-    help="Where Mezzotint keeps everything.",
+    default=default_data,
+    help="Where Mezzotint keeps everything.  [default: MEZZOTINT_DATA, else the user's data folder]",
 )
 
 
@@ -38,12 +35,7 @@ class Connection:
 
     def client(self, credential: str = "") -> Client:
         """A client with a credential, or without one for signing up and in."""
-        if not self.authority.exists():
-            raise FileNotFoundError(
-                f"{self.authority} is not there: the certificate by which to know the server. Start Mezzotint here with "
-                "`mezzotint up`, or give the ca.pem of the installation with --authority FILE"
-            )
-        return Client.connect(self.address, authority_pem=self.authority.read_bytes(), credential=credential)
+        return Client.connect(self.address, authority_pem=authority_pem(self.authority), credential=credential)
 
     def signed_client(self) -> Client:
         """A client with the key that was given, else the profile's. Raises CredentialMissing when there is neither."""

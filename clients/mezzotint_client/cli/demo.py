@@ -12,6 +12,7 @@ from mezzotint_client.cli.failures import run
 from mezzotint_client.cli.installed import require_services
 from mezzotint_client.client import Client
 from mezzotint_client.local_account import local_account
+from mezzotint_client.profile import authority_pem
 from mezzotint_client.suite import Suite
 
 
@@ -40,7 +41,7 @@ async def show_everything(
         profile = await local_account(data, suite.addresses["gateway"])
         signed_up = clock()
         click.echo(f"signed up {profile.email} and made an API key", err=True)
-        authority = (data / "tls" / "ca.pem").read_bytes()
+        authority = authority_pem(data / "tls" / "ca.pem")
         async with Client.connect(profile.address, authority_pem=authority, credential=profile.api_key) as client:
             paths = await draw(client, prompt, out, options)
         drawn = clock()
