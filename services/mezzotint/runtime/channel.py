@@ -10,6 +10,8 @@ import grpc
 
 from mezzotint.runtime.tls import Identity, dns_name
 
+# For modules that hand one on and know no more of gRPC.
+Channel = grpc.aio.Channel
 # A call that nobody answered is made again, at most this often in all.
 ATTEMPTS_MAX = 5
 # Not made again by the channel: the first call may have had its effect, and a second would have another.

@@ -89,6 +89,11 @@ class Server:
         for service in self._services:
             await self.readiness.ready(service)
 
+    async def unready(self) -> None:
+        """No service can answer for now; calls are taken nevertheless and say why."""
+        for service in self._services:
+            await self.readiness.unready(service)
+
     async def stop(self) -> None:
         """Tell health checks, refuse new calls, and give those under way `drain_seconds`."""
         await self.readiness.stop()

@@ -12,7 +12,7 @@ from mezzotint.runtime.errors import CallerNotAllowed, CredentialInvalid, Creden
 from mezzotint.runtime.interceptors.pipeline import Call
 from mezzotint.runtime.tls import SPIFFE_PREFIX
 
-BEARER = "bearer "
+_BEARER = "bearer "
 
 
 @dataclass(frozen=True)
@@ -55,22 +55,31 @@ class AccessLayer:
     async def enter(self, call: Call) -> None:
         """Let the call pass or raise why not."""
         rule = self._rules.get(call.method) or self._rules.setdefault(call.method, rule_of(call.method))
-        service = service_identity(call.context)
+        service = _service_identity(call.context)
         structlog.contextvars.bind_contextvars(caller=service or "end user")
         if rule.anonymous or (service and service in rule.services):
             return
         if not rule.scopes or self._verifier is None:
             raise CallerNotAllowed(f"{call.method} is not for {service or 'end users'}", metadata={"method": call.method})
-        found = await self._verifier.verify(_bearer(call.metadata))
-        _require_scopes(found, rule)
-        principal.set(found)
-        structlog.contextvars.bind_contextvars(account_id=found.account_id)
+        await admit(call.metadata, rule, self._verifier)
 
     def receive(self, call: Call, message: Any) -> None:
         """Nothing: the caller is the same for all messages."""
 
     def leave(self, call: Call) -> None:
         """Nothing."""
+
+
+async def admit(metadata: dict[str, str], rule: access_pb2.Access, verifier: Verifier) -> Principal:
+    """The end user whose credential is in `metadata`: from now on the caller.
+
+    Raises CredentialMissing, ScopeMissing, and what `verify` raises.
+    """
+    found = await verifier.verify(_bearer(metadata))
+    _require_scopes(found, rule)
+    principal.set(found)
+    structlog.contextvars.bind_contextvars(account_id=found.account_id)
+    return found
 
 
 def rule_of(method: str) -> access_pb2.Access:
@@ -80,7 +89,7 @@ def rule_of(method: str) -> access_pb2.Access:
     return rule
 
 
-def service_identity(context: Any) -> str:
+def _service_identity(context: Any) -> str:
     """The identity in the peer's certificate; empty when it has none of ours."""
     for name in context.auth_context().get("x509_subject_alternative_name", ()):
         if name.startswith(SPIFFE_PREFIX.encode()):
@@ -93,9 +102,9 @@ def _bearer(metadata: dict[str, str]) -> str:
     header = metadata.get("authorization", "")
     if not header:
         raise CredentialMissing("send metadata `authorization: Bearer <API key or access token>`")
-    if not header.lower().startswith(BEARER):
+    if not header.lower().startswith(_BEARER):
         raise CredentialInvalid("the authorization metadata must begin with `Bearer `")
-    return header[len(BEARER) :].strip()
+    return header[len(_BEARER) :].strip()
 
 
 def _require_scopes(found: Principal, rule: access_pb2.Access) -> None:

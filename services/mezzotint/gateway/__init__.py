@@ -1,0 +1,1 @@
+"""The public door: gRPC for our own clients, an OpenAI-compatible HTTP API for everybody else's."""

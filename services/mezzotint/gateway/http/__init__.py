@@ -1,0 +1,1 @@
+"""The HTTP door: the OpenAI Images API, health and metrics, in the same event loop as the gRPC door."""
