@@ -1,0 +1,1 @@
+"""The inference service: models on ONNX Runtime, drawn by slots that share every call of the denoiser."""

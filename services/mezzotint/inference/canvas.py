@@ -1,0 +1,83 @@
+"""One picture of a painting while it is drawn: passes on what the denoising loop tells."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec
+from mezzotint.inference import pixels
+from mezzotint.inference.denoising import Call
+from mezzotint.inference.engine import Floats
+from mezzotint.inference.events import Event, Progress
+from mezzotint.runtime.errors import MezzotintError
+
+
+class Owner(Protocol):
+    """The painting that a picture belongs to."""
+
+    spec: GenerationSpec
+
+    def joined(self) -> None:
+        """One of its pictures has a slot."""
+        ...
+
+    def took_part(self, call: Call) -> None:
+        """One of its pictures was in a call of the denoiser."""
+        ...
+
+    def put(self, event: Event) -> None:
+        """Tell whoever reads of the painting."""
+        ...
+
+    def in_pool(self, work: Callable[[], bytes]) -> Awaitable[bytes]:
+        """Run blocking work beside the denoising loop."""
+        ...
+
+
+class Canvas:
+    """See denoising.Listener. `latents` comes true after the last step; `index` counts a request's pictures from 0."""
+
+    def __init__(self, owner: Owner, index: int) -> None:
+        self.index = index
+        self.latents: asyncio.Future[Floats] = asyncio.get_running_loop().create_future()
+        self._owner = owner
+        self._done = 0
+        self._previews: set[asyncio.Task[None]] = set()
+
+    def joined(self) -> None:
+        """See Listener."""
+        self._owner.joined()
+
+    def stepped(self, done: int, call: Call, preview: Floats | None) -> None:
+        """See Listener. A step with a preview is told once the preview is encoded."""
+        self._done = done
+        self._owner.took_part(call)
+        if preview is None:
+            self._tell(b"")
+        else:
+            task = asyncio.create_task(self._show(preview))
+            self._previews.add(task)
+            task.add_done_callback(self._previews.discard)
+
+    def finished(self, latents: Floats) -> None:
+        """See Listener."""
+        if not self.latents.done():
+            self.latents.set_result(latents)
+
+    def failed(self, error: MezzotintError) -> None:
+        """See Listener."""
+        if not self.latents.done():
+            self.latents.set_exception(error)
+
+    def close(self) -> None:
+        """Forget previews that are not encoded yet: the picture itself comes now."""
+        for task in self._previews:
+            task.cancel()
+
+    async def _show(self, latents: Floats) -> None:
+        """Encode a preview and tell it, with the steps done by then: progress never goes back."""
+        opaque = self._owner.spec.opaque
+        self._tell(await self._owner.in_pool(lambda: pixels.preview(latents, opaque=opaque)))
+
+    def _tell(self, preview: bytes) -> None:
+        self._owner.put(Progress(self.index, self._done, self._owner.spec.steps, preview))

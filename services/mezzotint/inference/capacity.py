@@ -1,0 +1,45 @@
+"""How much more could begin now: what the worker's credits go by."""
+
+from collections.abc import Callable
+
+
+class Capacity:
+    """Counts the rows that unfinished pictures take, and the pictures between their last step and their pixels."""
+
+    def __init__(self, rows_max: int) -> None:
+        self._rows_max = rows_max
+        self._rows = 0
+        self._decoding = 0
+        self._watchers: list[Callable[[], None]] = []
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called whenever something was given back."""
+        self._watchers.append(changed)
+
+    def take(self, rows: int) -> None:
+        """Pictures that take `rows` rows of a call begin, or wait to begin."""
+        self._rows += rows
+
+    def give_back(self, rows: int) -> None:
+        """Pictures that took `rows` rows made their last step or were dropped."""
+        self._rows -= rows
+        assert self._rows >= 0, "more rows were given back than taken"
+        self._tell()
+
+    def begin_decoding(self) -> None:
+        """A picture's last step is made and its pixels are to come."""
+        self._decoding += 1
+
+    def end_decoding(self) -> None:
+        """A picture's pixels came, or will not come."""
+        self._decoding -= 1
+        self._tell()
+
+    @property
+    def free(self) -> int:
+        """Pictures with guidance, which take two rows, that could begin at once; 0 as well while decoding lags behind."""
+        return 0 if self._decoding > self._rows_max else max(0, self._rows_max - self._rows) // 2
+
+    def _tell(self) -> None:
+        for changed in self._watchers:
+            changed()

@@ -1,0 +1,85 @@
+"""All pictures of one model between their first step and their last: one call of the denoiser moves them all on."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mezzotint.inference import guidance
+from mezzotint.inference.engine import Embedding, Engine, Floats
+from mezzotint.inference.flow_match import FlowMatch
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture to be drawn: it begins at `noise` (C, H, W); previews of it are due after the steps in `preview_steps`."""
+
+    noise: Floats
+    steps: int
+    guidance: float
+    prompt: Embedding
+    negative: Embedding
+    preview_steps: frozenset[int] = frozenset()
+
+    @property
+    def rows(self) -> int:
+        """Rows it takes of each call."""
+        return guidance.rows_of(self.guidance)
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """What one call did: its `ms` and rows; by slot previews and finished latents (C, H, W), and the slots that broke."""
+
+    ms: float
+    rows: int
+    previews: dict[int, Floats]
+    finished: dict[int, Floats]
+    broken: frozenset[int]
+
+
+class Lane:
+    """The pictures in the slots of one model. `step` runs in the loop's thread, and nothing else runs at the same time."""
+
+    def __init__(self, engine: Engine, slots: int) -> None:
+        card = engine.card
+        self._engine = engine
+        self._state = FlowMatch(slots, card.latent, card.steps_max, card.shift)
+        self._pictures: dict[int, Picture] = {}
+        self._done: dict[int, int] = {}
+
+    def join(self, slot: int, picture: Picture) -> None:
+        """Put a picture into a free slot, before its first step."""
+        self._pictures[slot], self._done[slot] = picture, 0
+        self._state.join(slot, picture.noise, picture.steps)
+
+    def step(self, slots: Sequence[int]) -> Stepped:
+        """Move the pictures in `slots` on by one step. Raises Internal when the engine refuses the call; nothing moved then."""
+        began = time.perf_counter()
+        pictures = [self._pictures[slot] for slot in slots]
+        scales = np.array([picture.guidance for picture in pictures], np.float32)
+        prompts = [picture.prompt for picture in pictures] + [pictures[i].negative for i in guidance.guided(scales)]
+        samples, timesteps = self._state.inputs(slots)
+        rows = self._engine.denoise(
+            guidance.expand(samples, scales),
+            guidance.expand(timesteps, scales),
+            np.stack([prompt.hidden for prompt in prompts]),
+            np.stack([prompt.pooled for prompt in prompts]),
+        )
+        velocity = guidance.combine(rows, scales)
+        self._state.advance(slots, velocity)
+        broken = self._broken(slots, velocity)
+        previews, finished = {}, {}
+        for row, slot in enumerate(slots):
+            self._done[slot] += 1
+            if self._done[slot] == self._pictures[slot].steps:
+                finished[slot] = self._state.latents(slot)
+            elif self._done[slot] in self._pictures[slot].preview_steps:
+                previews[slot] = self._state.estimate(slot, velocity[row])
+        return Stepped((time.perf_counter() - began) * 1e3, len(rows), previews, finished, broken)
+
+    @staticmethod
+    def _broken(slots: Sequence[int], velocity: Floats) -> frozenset[int]:
+        """The slots whose velocity is not a number: a row's fault stays its own."""
+        return frozenset(slot for slot, row in zip(slots, velocity, strict=True) if not np.isfinite(row).all())

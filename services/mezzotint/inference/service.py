@@ -1,0 +1,74 @@
+"""InferenceService on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from mezzotint.api.inference.v1 import inference_pb2, inference_pb2_grpc
+from mezzotint.inference import listing
+from mezzotint.inference.events import Drawn, Event, Progress
+from mezzotint.inference.painter import Painter
+from mezzotint.inference.repository import Listed, Repository
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
+    """See mezzotint/api/inference/v1/inference.proto."""
+
+    def __init__(self, painter: Painter, repository: Repository) -> None:
+        self._painter = painter
+        self._repository = repository
+
+    async def Generate(
+        self, request: inference_pb2.GenerateRequest, context: Context
+    ) -> AsyncIterator[inference_pb2.GenerateResponse]:
+        """Draws pictures at once; the end of the call, whatever it is, ends the drawing."""
+        painting = self._painter.paint(request.spec)
+        # A call that is cancelled between two responses does not reach its handler.
+        context.add_done_callback(lambda _: painting.cancel())  # type: ignore[arg-type]  # grpc-stubs want a class of their own
+        async for event in painting:
+            yield response_of(event)
+
+    async def ListModels(self, request: inference_pb2.ListModelsRequest, context: Context) -> inference_pb2.ListModelsResponse:
+        """The models of the folder, page by page."""
+        models = {each.name: each for each in await self._repository.listed()}
+        names, following = listing.page(list(models), request.page_size, request.page_token)
+        return inference_pb2.ListModelsResponse(models=[model_of(models[name]) for name in names], next_page_token=following)
+
+    async def LoadModel(self, request: inference_pb2.LoadModelRequest, context: Context) -> inference_pb2.LoadModelResponse:
+        """Loads a model."""
+        return inference_pb2.LoadModelResponse(model=model_of(await self._repository.load(request.name)))
+
+    async def UnloadModel(
+        self, request: inference_pb2.UnloadModelRequest, context: Context
+    ) -> inference_pb2.UnloadModelResponse:
+        """Unloads a model."""
+        await self._repository.unload(request.name)
+        return inference_pb2.UnloadModelResponse()
+
+
+def response_of(event: Event) -> inference_pb2.GenerateResponse:
+    """An event as it travels."""
+    if isinstance(event, Progress):
+        progress = inference_pb2.GenerationProgress(
+            image_index=event.image_index, step=event.step, steps=event.steps, preview=event.preview
+        )
+        return inference_pb2.GenerateResponse(progress=progress)
+    if isinstance(event, Drawn):
+        image = inference_pb2.GeneratedImage(image_index=event.image_index, data=event.data, ref=event.ref)
+        return inference_pb2.GenerateResponse(image=image)
+    return inference_pb2.GenerateResponse(started=inference_pb2.GenerationStarted(spec=event.spec))
+
+
+def model_of(listed: Listed) -> inference_pb2.Model:
+    """A model as it travels; of a folder that cannot be read as one, only the name."""
+    model = inference_pb2.Model(name=listed.name, loaded=listed.loaded)
+    if listed.card is not None:
+        model.version, model.steps_default = listed.card.version, listed.card.steps_default
+        model.guidance_default = listed.card.guidance_default
+        model.sizes.extend(listed.card.sizes)
+    return model

@@ -1,0 +1,43 @@
+"""What the inference service can be told by its environment: MEZZOTINT_INFERENCE_<FIELD>."""
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+
+from mezzotint.runtime.bundled import bundled
+from mezzotint.runtime.settings import ServiceSettings, config
+
+
+def cores() -> int:
+    """The processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class InferenceSettings(ServiceSettings):
+    """Settings of the inference service."""
+
+    model_config = config("inference")
+
+    port: int = Field(default=7404, ge=0, le=65535)
+    """The gRPC port; 0 takes any free one."""
+    metrics_port: int = Field(default=9404, ge=0, le=65535)
+    """The port of Prometheus metrics; 0: none."""
+    models: Path = Field(default_factory=lambda: bundled("models"))
+    """The folder of models, each a folder of its own."""
+    default_model: str = "aquatint"
+    """The model of requests that name none. The service is ready once it is loaded."""
+    rows_max: int = Field(default=8, ge=2, le=256)
+    """Rows of one call of the denoiser: a picture with guidance takes two, one without takes one."""
+    threads: int = Field(default_factory=cores, ge=1, le=512)
+    """Threads inside one call of the denoiser."""
+    pool_threads: int = Field(default=2, ge=1, le=64)
+    """Threads that encode text and decode pictures beside the denoiser."""
+    embeddings_max: int = Field(default=512, ge=1, le=65536)
+    """Prompts whose embeddings are kept for the next request with the same words."""
+    queue_address: str = "127.0.0.1:7403"
+    """The queue this worker pulls from; empty: none, only direct calls are served."""
+    worker_id: str = Field(default="", max_length=64)
+    """This worker's name to the queue; empty: a fresh one at each start."""
+    blobs_url: str = ""
+    """The object store for finished pictures; empty: the folder `images` of the data folder."""

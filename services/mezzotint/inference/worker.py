@@ -1,0 +1,200 @@
+"""Takes jobs from the queue as slots come free, over one stream that is opened again whenever it breaks.
+
+Jobs live longer than streams: while the queue is away they are drawn on, and on the next stream the worker names those it holds
+and repeats every ending that was not acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING
+
+from mezzotint.api.queue.v1 import work_pb2
+from mezzotint.inference import metrics
+from mezzotint.inference.capacity import Capacity
+from mezzotint.inference.job import HeldJob
+from mezzotint.inference.painter import Painter
+from mezzotint.inference.work_stream import WorkStream
+from mezzotint.runtime import logging
+from mezzotint.runtime.blobs import Blobs
+from mezzotint.runtime.clock import Clock
+from mezzotint.runtime.errors import MezzotintError
+
+if TYPE_CHECKING:
+    from mezzotint.api.queue.v1.queue_pb2_grpc import QueueServiceAsyncStub
+
+log = logging.get(__name__)
+KIND = "image.generate"
+# Waits between two streams grow from the first to the second number of seconds, and are shortened at random by up to half.
+BACKOFF_SECONDS = (0.1, 2.0)
+# At the end of a wind-down, kept for the queue's answers to what is handed back.
+SETTLE_SECONDS = 1.0
+
+Key = tuple[str, int]
+
+
+class Worker:
+    """One worker of the queue. `run` until cancelled; `drain` before that to lose no work."""
+
+    def __init__(
+        self, stub: QueueServiceAsyncStub, worker_id: str, painter: Painter, blobs: Blobs, capacity: Capacity, clock: Clock
+    ) -> None:
+        self._stub = stub
+        self._id = worker_id
+        self._painter = painter
+        self._blobs = blobs
+        self._capacity = capacity
+        self._clock = clock
+        self._held: dict[Key, HeldJob] = {}
+        self._stream: WorkStream | None = None
+        self._stopping = self._stopped = False
+        self._empty = asyncio.Event()
+        self._empty.set()
+        capacity.watch(self._grant)
+
+    async def run(self, drain_seconds: float) -> None:
+        """Take work until cancelled or drained. After a Drain of the queue, what is held is finished in `drain_seconds` or handed back."""
+        backoff = BACKOFF_SECONDS[0]
+        while not self._stopped:
+            try:
+                await self._work(drain_seconds)
+                backoff = BACKOFF_SECONDS[0]
+            except MezzotintError as error:
+                log.warning("no stream to the queue", reason=str(error), held=len(self._held), retry_in=backoff)
+            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311  # spreads reconnects; no secret
+            backoff = min(2 * backoff, BACKOFF_SECONDS[1])
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more work, finish what is held within `seconds` or hand it back, and leave the queue."""
+        self._stopping = True
+        await self._wind_down(seconds)
+        self._stopped = True
+
+    async def _work(self, drain_seconds: float) -> None:
+        """One stream, from Hello to its end. Raises what ended it when it was not its own end."""
+        stream = WorkStream()
+        hello = work_pb2.Hello(worker_id=self._id, kinds=[KIND], held=[job.ref for job in self._held.values()])
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                async for response in stream.open(self._stub, hello):
+                    match response.WhichOneof("message"):
+                        case "welcome":
+                            self._welcome(stream, response.welcome)
+                            heartbeats = tasks.create_task(self._beat(stream, response.welcome))
+                        case "drain":
+                            stream.draining = True
+                            tasks.create_task(self._wind_down(drain_seconds))
+                        case _:
+                            self._handle(response)
+                heartbeats.cancel()
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+        finally:
+            self._stream = None
+
+    def _handle(self, response: work_pb2.WorkResponse) -> None:
+        """What the queue says in the middle of a stream."""
+        match response.WhichOneof("message"):
+            case "leases":
+                for lease in response.leases.leases:
+                    self._take(lease)
+            case "cancel":
+                self._drop(key_of(response.cancel.lease), "cancelled")
+            case "settled":
+                self._settle(response.settled)
+            case other:
+                log.warning("the queue sent a message this worker does not know; it is passed over", message_kind=other)
+
+    def _welcome(self, stream: WorkStream, welcome: work_pb2.Welcome) -> None:
+        """Drop what is not ours any more, repeat endings that were not acknowledged, and ask for work."""
+        ours = {key_of(ref) for ref in welcome.held}
+        for key in set(self._held) - ours:
+            self._drop(key, "lost")
+        log.info("the queue welcomed this worker", worker_id=self._id, held=len(self._held))
+        self._stream = stream
+        for job in self._held.values():
+            if job.outcome is not None:
+                stream.end(job.outcome)
+        self._grant()
+
+    async def _beat(self, stream: WorkStream, welcome: work_pb2.Welcome) -> None:
+        """Send heartbeats, and ask for work that a missed change would not have asked for."""
+        interval = welcome.heartbeat_interval.ToNanoseconds() / 1e9
+        while True:
+            await asyncio.sleep(interval)
+            stream.heartbeat(job.ref for job in self._held.values())
+            self._grant()
+
+    def _take(self, lease: work_pb2.Lease) -> None:
+        """Begin a leased job; an older lease of the same job is lost then."""
+        stream = self._stream
+        assert stream is not None, "a lease came without a stream"
+        stream.credits = max(0, stream.credits - 1)
+        for key in [key for key in self._held if key[0] == lease.ref.job_id]:
+            self._drop(key, "lost")
+        waited = self._clock.now() - lease.job.created_at.ToNanoseconds() / 1e9
+        metrics.QUEUE_WAIT_SECONDS.labels(lease.job.tier).observe(max(0.0, waited))
+        job = HeldJob(lease, self._blobs, self._report, self._ended)
+        self._held[key_of(lease.ref)] = job
+        self._empty.clear()
+        job.start(self._painter)
+        if self._stopping or stream.draining:
+            job.hand_back()
+
+    def _report(self, progress: work_pb2.ProgressReport) -> None:
+        """Pass progress on while there is a stream; it is not kept for the next one."""
+        if self._stream is not None:
+            self._stream.report(progress)
+
+    def _ended(self, job: HeldJob) -> None:
+        """Tell the queue how a job ended, now or on the next stream."""
+        if self._stream is not None and job.outcome is not None:
+            self._stream.end(job.outcome)
+
+    def _settle(self, settled: work_pb2.Settled) -> None:
+        """The queue has taken note of an ending, or wants nothing of it: the job is forgotten either way."""
+        if not settled.accepted:
+            log.warning("the queue refused an ending", job_id=settled.lease.job_id, reason=settled.reason)
+        self._drop(key_of(settled.lease), "refused" if not settled.accepted else "")
+
+    def _drop(self, key: Key, how: str) -> None:
+        """Forget a job, and stop it if it is under way. `how` it ended is counted unless it is empty."""
+        job = self._held.pop(key, None)
+        if job is not None:
+            job.cancel()
+            if how:
+                metrics.JOBS.labels(how).inc()
+                log.info("job dropped", job_id=key[0], how=how)
+        if not self._held:
+            self._empty.set()
+
+    def _grant(self) -> None:
+        """Ask for as many jobs as could begin at once."""
+        if self._stream is not None and not self._stopping and not self._stream.draining:
+            self._stream.grant(self._capacity.free - self._stream.credits)
+
+    async def _wind_down(self, seconds: float) -> None:
+        """Hand back what has not begun, finish the rest in `seconds` or hand it back too, and end the stream."""
+        for job in list(self._held.values()):
+            if not job.touched:
+                job.hand_back()
+        if not await self._is_empty_within(max(0.0, seconds - SETTLE_SECONDS)):
+            for job in list(self._held.values()):
+                job.hand_back()
+            await self._is_empty_within(SETTLE_SECONDS)
+        if self._stream is not None:
+            self._stream.close()
+
+    async def _is_empty_within(self, seconds: float) -> bool:
+        """Wait until nothing is held any more; False when it takes longer than `seconds`."""
+        try:
+            await asyncio.wait_for(self._empty.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+
+def key_of(ref: work_pb2.LeaseRef) -> Key:
+    """A lease's name as a key."""
+    return ref.job_id, ref.fencing_token
