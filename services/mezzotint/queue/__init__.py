@@ -1,0 +1,1 @@
+"""When: durable jobs, handed to workers fairly."""

@@ -1,0 +1,15 @@
+"""`python -m mezzotint.queue`."""
+
+from mezzotint.queue.app import run
+from mezzotint.queue.settings import QueueSettings
+from mezzotint.runtime import lifecycle
+
+
+def main() -> None:
+    """Run the queue until SIGTERM."""
+    settings = QueueSettings()
+    lifecycle.main("queue", settings, lambda stop: run(settings, stop))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""What callers ask of the queue besides single jobs: streams of new ones, pages, cancellation, statistics."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from mezzotint.queue import transitions
+from mezzotint.queue.census import Census, TierCount
+from mezzotint.queue.engine import Engine, Enqueued, JobQuery
+from mezzotint.queue.job import Job, JobState, NewJob
+from mezzotint.queue.lease_keeper import LeaseKeeper
+from mezzotint.queue.ledger import Ledger
+from mezzotint.queue.paging import page_start, page_token
+from mezzotint.runtime.clock import Clock
+from mezzotint.runtime.errors import JobFinished, MezzotintError, ServerDraining
+
+# Jobs of one stream that are being kept at once.
+STREAM_AHEAD_MAX = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """How full the queue is."""
+
+    tiers: Sequence[TierCount]
+    workers: int
+    credits: int
+
+
+class Desk:
+    """The side of the queue that callers see. `draining` ends its long streams."""
+
+    def __init__(
+        self, ledger: Ledger, engine: Engine, keeper: LeaseKeeper, census: Census, clock: Clock, draining: asyncio.Event
+    ) -> None:
+        self._ledger = ledger
+        self._engine = engine
+        self._keeper = keeper
+        self._census = census
+        self._clock = clock
+        self._draining = draining
+
+    async def enqueue_all(self, jobs: AsyncIterator[NewJob]) -> AsyncIterator[Enqueued | MezzotintError]:
+        """Accept jobs as they come, many at once; the outcomes are in their order."""
+        outcomes: asyncio.Queue[asyncio.Task[Enqueued] | None] = asyncio.Queue(STREAM_AHEAD_MAX)
+
+        async def take() -> None:
+            try:
+                async for new in jobs:
+                    await outcomes.put(asyncio.ensure_future(self._ledger.enqueue(new)))
+            finally:
+                await outcomes.put(None)
+
+        taking = asyncio.create_task(take())
+        try:
+            while (outcome := await outcomes.get()) is not None:
+                try:
+                    yield await outcome
+                except MezzotintError as error:
+                    yield error
+            await taking
+        finally:
+            taking.cancel()
+
+    async def page(self, account_id: str, states: frozenset[JobState], size: int, token: str) -> tuple[list[Job], str]:
+        """A page of jobs, newest first, and the token of the next; "" for the last. Raises PageTokenInvalid."""
+        query = JobQuery(account_id, states, before=0, limit=size + 1)
+        start = page_start(query, token)
+        jobs = await self._engine.search(JobQuery(account_id, states, start, size + 1))
+        more = len(jobs) > size
+        return jobs[:size], page_token(query, jobs[size - 1].number) if more else ""
+
+    async def cancel(self, job_id: str, account_id: str, reason: str) -> Job:
+        """Cancel a job; a cancelled one is left as it is. Raises JobNotFound, JobFinished, StorageFull."""
+        await self._ledger.get(job_id, account_id)
+        try:
+            return await self._ledger.change(job_id, lambda job: transitions.cancel(job, reason, self._clock.now()))
+        except JobFinished:
+            job, _ = await self._ledger.get(job_id)
+            if job.state is JobState.CANCELLED:
+                return job
+            raise
+
+    async def watch_stats(self, interval: float) -> AsyncIterator[Stats]:
+        """How full the queue is, every `interval` seconds. Raises ServerDraining when the server stops."""
+        while not self._draining.is_set():
+            workers = self._keeper.workers.values()
+            yield Stats(self._census.tiers(), len(workers), sum(worker.credits for worker in workers))
+            try:
+                async with asyncio.timeout(interval):
+                    await self._draining.wait()
+            except TimeoutError:
+                continue
+        raise ServerDraining("the queue is stopping; watch again")

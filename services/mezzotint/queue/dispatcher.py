@@ -1,0 +1,122 @@
+"""Hands ready jobs to workers with credits."""
+
+import asyncio
+from collections.abc import Sequence
+
+from mezzotint.queue import transitions
+from mezzotint.queue.background import Background
+from mezzotint.queue.job import Job, JobState, Transition
+from mezzotint.queue.lease_keeper import LeaseKeeper
+from mezzotint.queue.ledger import FULL_RETRY_SECONDS, Ledger
+from mezzotint.queue.waiting_room import Place, WaitingRoom
+from mezzotint.queue.worker import Leased, Worker
+from mezzotint.runtime.clock import Clock
+from mezzotint.runtime.errors import JobFinished, LeaseStale, StorageFull
+
+
+class Dispatcher:
+    """Brings waiting jobs and free workers together as soon as there are both. On the event loop only."""
+
+    def __init__(self, ledger: Ledger, room: WaitingRoom, keeper: LeaseKeeper, clock: Clock, background: Background) -> None:
+        self._ledger = ledger
+        self._room = room
+        self._keeper = keeper
+        self._clock = clock
+        self._background = background
+        self._asked = False
+        self._paused_until = 0.0
+        self.draining = False
+        ledger.listeners.append(self._observe)
+
+    def restore(self, job: Job) -> None:
+        """After a restart: a job waits, or a worker held it."""
+        if job.state is JobState.RUNNING:
+            self._room.hold(job)
+        else:
+            self._room.enter(job, self._clock.now())
+
+    def wake(self) -> None:
+        """There may be something to hand out: do so once everything that happens at this moment has happened."""
+        if not self._asked:
+            self._asked = True
+            asyncio.get_running_loop().call_soon(self._dispatch)
+
+    def place(self, job: Job) -> Place:
+        """Where a waiting job stands; no time is promised while no worker takes its kind."""
+        place = self._room.place(job)
+        served = any(job.kind in worker.kinds for worker in self._keeper.workers.values())
+        return place if served else Place(place.position, None)
+
+    async def tick(self) -> None:
+        """Do what has become due: retries, expiries, and what a full disk held up."""
+        now = self._clock.now()
+        self._room.ripen(now)
+        for job_id in self._room.expired(now):
+            self._background.spawn(self._expire(job_id))
+        self.wake()
+
+    def _dispatch(self) -> None:
+        self._asked = False
+        now = self._clock.monotonic()
+        if self.draining or now < self._paused_until:
+            return
+        batches: dict[Worker, list[Job]] = {}
+        free = [worker for worker in self._keeper.workers.values() if self._keeper.free(worker)]
+        while free:
+            worker = max(free, key=lambda each: each.credits)
+            job = self._room.pick(worker.kinds)
+            if job is None:
+                free.remove(worker)
+                continue
+            worker.credits -= 1
+            worker.starting += 1
+            batches.setdefault(worker, []).append(job)
+            if not self._keeper.free(worker):
+                free.remove(worker)
+        self._room.observe(now)
+        for worker, jobs in batches.items():
+            self._background.spawn(self._start_all(worker, jobs))
+
+    async def _start_all(self, worker: Worker, jobs: Sequence[Job]) -> None:
+        started = await asyncio.gather(*(self._start(worker, job) for job in jobs))
+        leased = [lease for lease in started if lease]
+        if not leased:
+            return
+        if worker.closed:
+            for job, _ in leased:
+                self._background.spawn(self._keeper.take_back(worker, job))
+        else:
+            worker.send(Leased(leased))
+
+    async def _start(self, worker: Worker, job: Job) -> tuple[Job, bytes] | None:
+        """Lease a picked job; None when it was cancelled meanwhile or there is no room on the disk."""
+        try:
+            now = self._clock.now()
+            return await self._ledger.start(job.job_id, lambda found: transitions.start(found, worker.worker_id, now))
+        except (JobFinished, LeaseStale):
+            self._room.release(job, 0)
+        except StorageFull:
+            self._room.release(job, 0)
+            self._room.enter(job, self._clock.now(), again=True)
+            self._paused_until = self._clock.monotonic() + FULL_RETRY_SECONDS
+        finally:
+            worker.starting -= 1
+        worker.credits += 1
+        return None
+
+    async def _expire(self, job_id: str) -> None:
+        try:
+            await self._ledger.insist(job_id, lambda job: transitions.expire(job, self._clock.now()))
+        except (JobFinished, LeaseStale):
+            return
+
+    def _observe(self, change: Transition) -> None:
+        """Keep the waiting room true to what was kept."""
+        before, job = change.before, change.job
+        if before and before.state is JobState.RUNNING:
+            self._room.release(before, change.cost_ms)
+        elif before and job.state.final:
+            self._room.leave(before)
+        if job.state is JobState.QUEUED:
+            self._room.enter(job, self._clock.now(), again=before is not None)
+            self.wake()

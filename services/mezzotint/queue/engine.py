@@ -1,0 +1,73 @@
+"""The port to whatever keeps jobs: durable, and the only judge of what was accepted."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mezzotint.queue.job import Job, JobEvent, JobState, NewJob, Transition
+from mezzotint.runtime.errors import MezzotintError
+
+
+class StoreUnavailable(OSError):
+    """The store cannot be opened or has failed; the message says why and what to do. The process must stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """The job as it was accepted, or as it stands when an earlier call with this request id was."""
+
+    job: Job
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobQuery:
+    """Jobs of one account ("": of all), in these states (empty: in any), with numbers below `before` (0: from the newest)."""
+
+    account_id: str
+    states: frozenset[JobState]
+    before: int
+    limit: int
+
+
+class Engine(Protocol):
+    """Keeps jobs, their payloads, results and events.
+
+    Every change is atomic, and durable when the call returns. Changes of one job come one after the other, each from the
+    record that the one before left; the engine refuses any other as a defect. Changes and reads raise StoreUnavailable when
+    the store has failed; nothing is known then of the change under way, and the process must stop and recover.
+    """
+
+    async def recover(self) -> list[Job]:
+        """Every job that is not final, in the order of acceptance. Called once, before anything else."""
+        ...
+
+    async def enqueue(self, accepted: Transition, new: NewJob, refusal: MezzotintError | None = None) -> Enqueued:
+        """Keep a new job, or find the one that an earlier call with its account and request id made.
+
+        With `refusal`, only the latter; a new job is refused with it. Raises RequestIdReused, StorageFull.
+        """
+        ...
+
+    async def start(self, change: Transition) -> bytes:
+        """Make a change to RUNNING and give the payload. Raises StorageFull."""
+        ...
+
+    async def commit(self, change: Transition) -> None:
+        """Make any other change. Raises StorageFull."""
+        ...
+
+    async def find(self, job_id: str) -> tuple[Job, bytes]:
+        """A job and its result, empty without one. Raises JobNotFound."""
+        ...
+
+    async def search(self, query: JobQuery) -> list[Job]:
+        """Jobs, newest first."""
+        ...
+
+    async def events(self, job_id: str, after: int) -> list[JobEvent]:
+        """The events of a job after a sequence, in order. Empty for a job that is not kept."""
+        ...
+
+    async def forget(self, finished_before: float, limit: int) -> int:
+        """Drop up to `limit` jobs that were final before a moment, with all that belongs to them; gives how many."""
+        ...

@@ -1,0 +1,112 @@
+"""A job, what can happen to it, and the record of what did. Plain values; transitions.py says how one becomes the next."""
+
+import hashlib
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class JobState(IntEnum):
+    """Where a job stands; the numbers are the contract's."""
+
+    QUEUED = 1
+    DEFERRED = 2
+    RUNNING = 3
+    SUCCEEDED = 4
+    FAILED = 5
+    CANCELLED = 6
+    EXPIRED = 7
+
+    @property
+    def final(self) -> bool:
+        """Nothing happens to the job any more."""
+        return self >= JobState.SUCCEEDED
+
+
+class FailureClass(IntEnum):
+    """How a failure is treated; the numbers are the contract's."""
+
+    RETRYABLE = 1
+    PERMANENT = 2
+    WORKER_LOST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job or an attempt ended without a result. `reason` is a name of the contract's Reason, `message` is for people."""
+
+    failure_class: FailureClass
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What a caller asks for. `start_within` is in seconds, `cost_ms` in milliseconds of device time."""
+
+    request_id: str
+    account_id: str
+    tier: str
+    kind: str
+    payload: bytes
+    cost_ms: int
+    start_within: float
+    attempts_max: int
+
+    def fingerprint(self) -> bytes:
+        """16 bytes that differ when anything but the request id and the account does."""
+        digest = hashlib.blake2b(self.payload, digest_size=16)
+        digest.update(repr((self.tier, self.kind, self.cost_ms, self.start_within, self.attempts_max)).encode())
+        return digest.digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it stands, without its payload and result. Moments are in seconds since the epoch."""
+
+    number: int
+    """The order of acceptance, given by the engine; 0 until then."""
+    job_id: str
+    account_id: str
+    tier: str
+    kind: str
+    cost_ms: int
+    attempts_max: int
+    created_at: float
+    expires_at: float
+    """Given up if no attempt has begun by then."""
+    state: JobState
+    sequence: int
+    """The number of its latest event."""
+    attempt: int = 0
+    token: int = 0
+    """The fencing token of its latest lease; grows with each."""
+    worker_id: str = ""
+    not_before: float = 0.0
+    """While QUEUED: when the next attempt may begin."""
+    started_at: float | None = None
+    finished_at: float | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """A job entered `state`. `failure` tells how the attempt before ended, or how the job did."""
+
+    sequence: int
+    at: float
+    state: JobState
+    attempt: int = 0
+    worker_id: str = ""
+    failure: Failure | None = None
+    result: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One change of one job: the record before (None: it is new) and after, and the event that tells of it."""
+
+    before: Job | None
+    job: Job
+    event: JobEvent
+    cost_ms: int | None = None
+    """What the attempt that ended really cost; None: nothing else is known than what was expected."""

@@ -1,0 +1,155 @@
+"""Every job that is not final, in memory, and the one way to change it: decide, keep, tell."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mezzotint.queue import transitions
+from mezzotint.queue.engine import Engine, Enqueued
+from mezzotint.queue.job import Job, JobState, NewJob, Transition
+from mezzotint.runtime.clock import Clock, NewId
+from mezzotint.runtime.errors import JobNotFound, MezzotintError, ServerOverloaded, StorageFull, TierUnknown
+
+OVERLOADED_RETRY_SECONDS = 10.0
+FULL_RETRY_SECONDS = 0.5
+Decide = Callable[[Job], Transition]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many jobs may wait: in all, and of one account."""
+
+    waiting_max: int
+    account_waiting_max: int
+
+
+class Ledger:
+    """Makes changes of one job one after the other, each durable before anybody is told of it.
+
+    `listeners` are told of every change, in the order of a job's changes, on the event loop, after it is kept.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, new_id: NewId, tiers: Collection[str], room: Room) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._new_id = new_id
+        self._tiers = tiers
+        self._room = room
+        self._jobs: dict[str, Job] = {}
+        self._changing: dict[str, asyncio.Task[Any]] = {}
+        self._waiting: Counter[str] = Counter()
+        self._waiting_total = 0
+        self.listeners: list[Callable[[Transition], None]] = []
+
+    async def recover(self) -> list[Job]:
+        """Load every job that is not final, in the order of acceptance."""
+        jobs = await self._engine.recover()
+        for job in jobs:
+            self._jobs[job.job_id] = job
+            self._count(job, 1)
+        return jobs
+
+    async def enqueue(self, new: NewJob) -> Enqueued:
+        """Accept a job. Raises TierUnknown, ServerOverloaded, RequestIdReused, StorageFull."""
+        if new.tier not in self._tiers:
+            names = ", ".join(self._tiers)
+            raise TierUnknown(f"there is no tier {new.tier!r}; the tiers are {names}", metadata={"tiers": names})
+        accepted = transitions.accept(new, self._new_id("job"), self._clock.now())
+        refusal = self._overloaded(new.account_id)
+        self._count(accepted.job, 1)
+        task = asyncio.create_task(self._keep_new(accepted, new, refusal))
+        self._changing[accepted.job.job_id] = task
+        return await asyncio.shield(task)
+
+    async def change(self, job_id: str, decide: Decide) -> Job:
+        """Change a job as `decide` says of its record. Raises what it raises, JobNotFound, StorageFull."""
+        job, _ = await self._in_turn(job_id, decide, self._engine.commit)
+        return job
+
+    async def start(self, job_id: str, decide: Decide) -> tuple[Job, bytes]:
+        """Change a job to RUNNING and get its payload. Raises as `change` does."""
+        return await self._in_turn(job_id, decide, self._engine.start)
+
+    async def insist(self, job_id: str, decide: Decide) -> Job:
+        """Change a job, and try again for as long as the store is full: the change has happened already and must be kept."""
+        while True:
+            try:
+                return await self.change(job_id, decide)
+            except StorageFull:
+                await asyncio.sleep(FULL_RETRY_SECONDS)
+
+    async def get(self, job_id: str, account_id: str = "") -> tuple[Job, bytes]:
+        """A job and its result. Raises JobNotFound, also when it is not the account's ("": anybody's)."""
+        hot = self._jobs.get(job_id)
+        job, result = (hot, b"") if hot else await self._engine.find(job_id)
+        if account_id not in ("", job.account_id):
+            raise JobNotFound(f"there is no job {job_id} in this account")
+        return job, result
+
+    def hot(self, job_id: str) -> Job | None:
+        """A job that is not final, as it stands."""
+        return self._jobs.get(job_id)
+
+    async def _keep_new(self, accepted: Transition, new: NewJob, refusal: MezzotintError | None) -> Enqueued:
+        kept = None
+        try:
+            kept = await self._engine.enqueue(accepted, new, refusal)
+        finally:
+            del self._changing[accepted.job.job_id]
+            if kept is None or kept.replayed:
+                self._count(accepted.job, -1)
+        if not kept.replayed:
+            self._jobs[kept.job.job_id] = kept.job
+            self._tell(replace(accepted, job=kept.job))
+        return Enqueued(self._jobs.get(kept.job.job_id, kept.job), kept.replayed)
+
+    async def _in_turn(self, job_id: str, decide: Decide, keep: Callable[[Transition], Awaitable[Any]]) -> tuple[Job, Any]:
+        while (other := self._changing.get(job_id)) is not None:
+            await asyncio.wait([other])
+        job = self._jobs.get(job_id)
+        if job is None:
+            job, _ = await self._engine.find(job_id)
+            assert job.state.final, f"{job_id} is not final and yet not in memory"
+        task = asyncio.create_task(self._keep(decide(job), keep))
+        self._changing[job_id] = task
+        return await asyncio.shield(task)
+
+    async def _keep(self, change: Transition, keep: Callable[[Transition], Awaitable[Any]]) -> tuple[Job, Any]:
+        job = change.job
+        try:
+            value = await keep(change)
+        finally:
+            del self._changing[job.job_id]
+        if change.before:
+            self._count(change.before, -1)
+        self._count(job, 1)
+        if job.state.final:
+            del self._jobs[job.job_id]
+        else:
+            self._jobs[job.job_id] = job
+        self._tell(change)
+        return job, value
+
+    def _tell(self, change: Transition) -> None:
+        for listener in self.listeners:
+            listener(change)
+
+    def _count(self, job: Job, by: int) -> None:
+        """Keep the number of waiting jobs; one that is being accepted counts already."""
+        if job.state not in (JobState.QUEUED, JobState.DEFERRED):
+            return
+        self._waiting_total += by
+        self._waiting[job.account_id] += by
+        if not self._waiting[job.account_id]:
+            del self._waiting[job.account_id]
+
+    def _overloaded(self, account_id: str) -> MezzotintError | None:
+        if self._waiting_total >= self._room.waiting_max:
+            text = f"{self._room.waiting_max:,} jobs wait, which is the most; try again later"
+        elif self._waiting[account_id] >= self._room.account_waiting_max:
+            text = f"{self._room.account_waiting_max:,} jobs of this account wait, which is the most; wait for some to finish"
+        else:
+            return None
+        return ServerOverloaded(text, retry_after=OVERLOADED_RETRY_SECONDS)

@@ -1,0 +1,89 @@
+"""QueueService over gRPC: decode, delegate, encode."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from mezzotint.api.queue.v1 import queue_pb2, queue_pb2_grpc, work_pb2
+from mezzotint.queue.desk import Desk
+from mezzotint.queue.encoding import job_message, new_job, sight_message
+from mezzotint.queue.engine import Enqueued
+from mezzotint.queue.job import JobState
+from mezzotint.queue.work_stream import Floor, WorkStream
+from mezzotint.runtime.errors import MezzotintError
+
+Context = grpc.aio.ServicerContext[Any, Any]
+PAGE_SIZE = 50
+
+
+class QueueService(queue_pb2_grpc.QueueServiceServicer):
+    """The contract's QueueService."""
+
+    def __init__(self, desk: Desk, floor: Floor) -> None:
+        self._desk = desk
+        self._floor = floor
+
+    async def EnqueueJob(self, request: queue_pb2.EnqueueJobRequest, context: Context) -> queue_pb2.EnqueueJobResponse:
+        """Accept a job."""
+        kept = await self._floor.ledger.enqueue(new_job(request.job))
+        return queue_pb2.EnqueueJobResponse(job=job_message(kept.job), replayed=kept.replayed)
+
+    async def EnqueueJobs(
+        self, requests: AsyncIterator[queue_pb2.EnqueueJobsRequest], context: Context
+    ) -> AsyncIterator[queue_pb2.EnqueueJobsResponse]:
+        """Accept many jobs, answered in order."""
+        async for outcome in self._desk.enqueue_all(new_job(request.job) async for request in requests):
+            yield outcome_message(outcome)
+
+    async def GetJob(self, request: queue_pb2.GetJobRequest, context: Context) -> queue_pb2.GetJobResponse:
+        """One job."""
+        job, result = await self._floor.ledger.get(request.job_id, request.account_id)
+        return queue_pb2.GetJobResponse(job=job_message(job), result=result)
+
+    async def ListJobs(self, request: queue_pb2.ListJobsRequest, context: Context) -> queue_pb2.ListJobsResponse:
+        """A page of jobs."""
+        states = frozenset(JobState(state) for state in request.states if state)
+        jobs, token = await self._desk.page(request.account_id, states, request.page_size or PAGE_SIZE, request.page_token)
+        return queue_pb2.ListJobsResponse(jobs=map(job_message, jobs), next_page_token=token)
+
+    async def CancelJob(self, request: queue_pb2.CancelJobRequest, context: Context) -> queue_pb2.CancelJobResponse:
+        """Cancel a job."""
+        job = await self._desk.cancel(request.job_id, request.account_id, request.reason)
+        return queue_pb2.CancelJobResponse(job=job_message(job))
+
+    async def WatchJob(self, request: queue_pb2.WatchJobRequest, context: Context) -> AsyncIterator[queue_pb2.WatchJobResponse]:
+        """What happens to a job."""
+        async for sight in self._floor.hub.watch(request.job_id, request.account_id, request.after_sequence):
+            yield queue_pb2.WatchJobResponse(event=sight_message(sight))
+
+    async def Work(
+        self, requests: AsyncIterator[work_pb2.WorkRequest], context: Context
+    ) -> AsyncIterator[work_pb2.WorkResponse]:
+        """A worker's stream."""
+        async for response in WorkStream(self._floor, requests).run():
+            yield response
+
+    async def WatchStats(
+        self, request: queue_pb2.WatchStatsRequest, context: Context
+    ) -> AsyncIterator[queue_pb2.WatchStatsResponse]:
+        """How full the queue is."""
+        interval = request.interval.ToNanoseconds() / 1e9 if request.HasField("interval") else 1.0
+        async for stats in self._desk.watch_stats(interval):
+            yield queue_pb2.WatchStatsResponse(
+                tiers=[
+                    queue_pb2.TierStats(tier=each.tier, queued=each.queued, deferred=each.deferred, running=each.running)
+                    for each in stats.tiers
+                ],
+                workers=stats.workers,
+                credits=stats.credits,
+            )
+
+
+def outcome_message(outcome: Enqueued | MezzotintError) -> queue_pb2.EnqueueJobsResponse:
+    """What became of one of many jobs."""
+    if isinstance(outcome, Enqueued):
+        return queue_pb2.EnqueueJobsResponse(job=job_message(outcome.job))
+    return queue_pb2.EnqueueJobsResponse(refusal=queue_pb2.Refusal(reason=outcome.reason, message=outcome.message))

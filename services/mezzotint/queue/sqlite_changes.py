@@ -1,0 +1,106 @@
+"""What the SQLite engine does to its tables, one function a change, inside a transaction of the caller's."""
+
+from typing import Any
+
+import apsw
+
+from mezzotint.queue.engine import JobQuery
+from mezzotint.queue.job import Job, JobEvent, JobState, NewJob, Transition
+from mezzotint.queue.sqlite_schema import FINISHED_JOBS, HOT_JOBS, failure_columns, job_of
+from mezzotint.runtime.errors import RequestIdReused
+
+
+def find_request(connection: apsw.Connection, new: NewJob) -> Job | None:
+    """The job that an earlier request with this id made. Raises RequestIdReused when it asked for something else."""
+    key = (new.account_id, new.request_id)
+    for number, fingerprint in connection.execute(
+        "SELECT number, fingerprint FROM registry WHERE account_id = ? AND request_id = ?", key
+    ):
+        if fingerprint != new.fingerprint():
+            raise RequestIdReused(f"request id {new.request_id!r} was used for another job; choose a new one")
+        for select in (HOT_JOBS, FINISHED_JOBS):
+            for row in connection.execute(f"{select} WHERE r.number = ?", (number,)):
+                return job_of(row)
+    return None
+
+
+def insert(connection: apsw.Connection, job: Job, new: NewJob, event: JobEvent) -> None:
+    """A new job."""
+    fixed = (job.number, job.job_id, job.account_id, new.request_id, new.fingerprint(), job.tier, job.kind)
+    numbers = (job.cost_ms, job.attempts_max, job.created_at, job.expires_at)
+    connection.execute("INSERT INTO registry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", fixed + numbers)
+    connection.execute("INSERT INTO job VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (job.number, *moving(job)))
+    connection.execute("INSERT INTO body VALUES (?, ?, NULL)", (job.number, new.payload))
+    record(connection, job.number, event)
+
+
+def move(connection: apsw.Connection, change: Transition) -> None:
+    """A job goes on, not to its end."""
+    job = change.job
+    connection.execute(
+        "UPDATE job SET state = ?, sequence = ?, attempt = ?, token = ?, worker_id = ?, not_before = ?, started_at = ?"
+        " WHERE number = ? AND sequence = ?",
+        (*moving(job), job.number, job.sequence - 1),
+    )
+    assert connection.changes() == 1, f"{job.job_id} was changed from a record that is not its own"
+    record(connection, job.number, change.event)
+
+
+def finish(connection: apsw.Connection, change: Transition) -> None:
+    """A job ends and moves out of the hot table."""
+    job = change.job
+    connection.execute("DELETE FROM job WHERE number = ? AND sequence = ?", (job.number, job.sequence - 1))
+    assert connection.changes() == 1, f"{job.job_id} was changed from a record that is not its own"
+    ending = (job.finished_at, *failure_columns(job.failure))
+    connection.execute("INSERT INTO finished VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (job.number, *moving(job), *ending))
+    if job.state is JobState.SUCCEEDED:
+        connection.execute("UPDATE body SET payload = x'', result = ? WHERE number = ?", (change.event.result, job.number))
+    record(connection, job.number, change.event)
+
+
+def record(connection: apsw.Connection, number: int, event: JobEvent) -> None:
+    """One event of a job."""
+    columns = (number, event.sequence, event.at, int(event.state), event.attempt, event.worker_id)
+    connection.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", columns + failure_columns(event.failure))
+
+
+def moving(job: Job) -> tuple[Any, ...]:
+    """The columns that change, in the order of the tables."""
+    return (int(job.state), job.sequence, job.attempt, job.token, job.worker_id, job.not_before, job.started_at)
+
+
+def result_of(connection: apsw.Connection, number: int) -> bytes:
+    """The result of a job; empty without one."""
+    for (result,) in connection.execute("SELECT result FROM body WHERE number = ?", (number,)):
+        return result or b""
+    return b""
+
+
+def select(connection: apsw.Connection, query: JobQuery) -> list[Job]:
+    """The jobs a query asks for. Both tables are walked by number, so a page costs what it holds, filters aside."""
+    conditions, values = ["r.number < ?"], [query.before or 2**62]
+    found: list[Job] = []
+    if query.account_id:
+        conditions.append("r.account_id = ?")
+        values.append(query.account_id)  # type: ignore[arg-type]  # SQLite takes a mixed list
+    for source, in_source in ((HOT_JOBS, False), (FINISHED_JOBS, True)):
+        states = [int(state) for state in query.states if state.final is in_source]
+        if query.states and not states:
+            continue
+        where = [*conditions, f"j.state IN ({', '.join(map(str, states))})"] if states else conditions
+        order = "r.number" if query.account_id else "j.number"
+        statement = f"{source} WHERE {' AND '.join(where)} ORDER BY {order} DESC LIMIT ?"
+        found += [job_of(row) for row in connection.execute(statement, (*values, query.limit))]
+    return sorted(found, key=lambda job: -job.number)[: query.limit]
+
+
+def forget(connection: apsw.Connection, finished_before: float, limit: int) -> int:
+    """Drop up to `limit` jobs that were final before a moment; gives how many."""
+    numbers = connection.execute(
+        "SELECT number FROM finished WHERE finished_at < ? ORDER BY finished_at LIMIT ?", (finished_before, limit)
+    ).fetchall()
+    connection.executemany("DELETE FROM finished WHERE number = ?", numbers)
+    connection.executemany("DELETE FROM registry WHERE number = ?", numbers)
+    connection.executemany("DELETE FROM body WHERE number = ?", numbers)
+    connection.executemany("DELETE FROM event WHERE number = ?", numbers)
+    return len(numbers)

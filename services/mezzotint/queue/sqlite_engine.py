@@ -1,0 +1,129 @@
+"""Jobs in one SQLite file: write-ahead log, fsync before every answer, one thread that writes and one that reads."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from mezzotint.queue import sqlite_changes, sqlite_store
+from mezzotint.queue.engine import Enqueued, JobQuery
+from mezzotint.queue.job import Job, JobEvent, JobState, NewJob, Transition
+from mezzotint.queue.sqlite_schema import FINISHED_JOBS, HOT_JOBS, event_of, job_of
+from mezzotint.queue.sqlite_writer import SqliteWriter
+from mezzotint.runtime.errors import JobNotFound, MezzotintError, StorageFull
+
+Result = TypeVar("Result")
+STORAGE_RETRY_SECONDS = 30.0
+
+
+class SqliteEngine:
+    """An Engine. Made by `open`; must be closed. `failed` is done once the store has failed, and the process must stop then."""
+
+    def __init__(self, store: sqlite_store.SqliteStore) -> None:
+        self._store = store
+        self._writer = SqliteWriter(store.writing, asyncio.get_running_loop())
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="sqlite-reader")
+        self._writer.start()
+
+    @classmethod
+    async def open(cls, folder: Path, bytes_max: int = 0) -> "SqliteEngine":
+        """The engine on the files in `folder`, made on first use; they take `bytes_max` at most, 0: what the disk holds.
+
+        Raises StoreUnavailable when another server has it open or it is damaged.
+        """
+        return cls(await asyncio.to_thread(sqlite_store.open_store, folder, bytes_max))
+
+    @property
+    def failed(self) -> "asyncio.Future[None]":
+        """Done, with the error, once the store has failed."""
+        return self._writer.failed
+
+    async def close(self) -> None:
+        """Finish what was begun and let another server open the files."""
+        await self._writer.stop()
+        self._reader.shutdown()
+        clean = not (self.failed.done() and self.failed.exception())
+        await asyncio.to_thread(self._store.close, clean=clean)
+
+    async def recover(self) -> list[Job]:
+        """Every job that is not final."""
+        return await self._read(lambda reading: [job_of(row) for row in reading.execute(f"{HOT_JOBS} ORDER BY number")])
+
+    async def enqueue(self, accepted: Transition, new: NewJob, refusal: MezzotintError | None = None) -> Enqueued:
+        """Keep a new job or find the earlier one."""
+
+        def work(writing: apsw.Connection) -> Enqueued:
+            if earlier := sqlite_changes.find_request(writing, new):
+                return Enqueued(earlier, replayed=True)
+            if refusal:
+                raise refusal
+            if not self._store.has_room():
+                raise StorageFull("the queue's store is full; try again later", retry_after=STORAGE_RETRY_SECONDS)
+            job = replace(accepted.job, number=self._store.next_number())
+            sqlite_changes.insert(writing, job, new, accepted.event)
+            return Enqueued(job, replayed=False)
+
+        return await self._writer.run(work)
+
+    async def start(self, change: Transition) -> bytes:
+        """Make a change to RUNNING and give the payload."""
+
+        def work(writing: apsw.Connection) -> bytes:
+            sqlite_changes.move(writing, change)
+            payload: Any = writing.execute("SELECT payload FROM body WHERE number = ?", (change.job.number,)).get
+            return bytes(payload)
+
+        return await self._writer.run(work)
+
+    async def commit(self, change: Transition) -> None:
+        """Make any other change."""
+        apply = sqlite_changes.finish if change.job.state.final else sqlite_changes.move
+        await self._writer.run(lambda writing: apply(writing, change))
+
+    async def find(self, job_id: str) -> tuple[Job, bytes]:
+        """A job and its result."""
+
+        def work(reading: apsw.Connection) -> tuple[Job, bytes]:
+            for select in (FINISHED_JOBS, HOT_JOBS):
+                for row in reading.execute(f"{select} WHERE r.job_id = ?", (job_id,)):
+                    return job_of(row), sqlite_changes.result_of(reading, row[0])
+            raise JobNotFound(f"there is no job {job_id}")
+
+        return await self._read(work)
+
+    async def search(self, query: JobQuery) -> list[Job]:
+        """Jobs, newest first."""
+        return await self._read(lambda reading: sqlite_changes.select(reading, query))
+
+    async def events(self, job_id: str, after: int) -> list[JobEvent]:
+        """The events of a job after a sequence."""
+
+        def work(reading: apsw.Connection) -> list[JobEvent]:
+            select = (
+                "SELECT number, e.sequence, at, e.state, e.attempt, e.worker_id, failure_class, failure_reason, failure_message"
+            )
+            source = "FROM registry JOIN event e USING (number) WHERE job_id = ? AND e.sequence > ? ORDER BY e.sequence"
+            rows = list(reading.execute(f"{select} {source}", (job_id, after)))
+            ended = rows and rows[-1][3] == JobState.SUCCEEDED
+            result = sqlite_changes.result_of(reading, rows[-1][0]) if ended else b""
+            return [event_of(row[1:], result) for row in rows]
+
+        return await self._read(work)
+
+    async def forget(self, finished_before: float, limit: int) -> int:
+        """Drop jobs that were final before a moment."""
+        return await self._writer.run(lambda writing: sqlite_changes.forget(writing, finished_before, limit))
+
+    async def _read(self, work: Callable[[apsw.Connection], Result]) -> Result:
+        """What `work` gives, all of it from one moment."""
+
+        def read() -> Any:
+            with self._store.reading:
+                return work(self._store.reading)
+
+        result: Result = await asyncio.get_running_loop().run_in_executor(self._reader, read)
+        return result

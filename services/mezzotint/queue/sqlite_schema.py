@@ -1,0 +1,106 @@
+"""The tables of the SQLite engine, and rows as records.
+
+`job` is hot and holds no finished job; a finished one moves to `finished`. What never changes lies in `registry`, large values
+in `body`. `registry` keeps a request id from being used twice for as long as the job is kept.
+"""
+
+from typing import Any
+
+from mezzotint.queue.job import Failure, FailureClass, Job, JobEvent, JobState
+
+VERSION = 1
+
+TABLES = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE registry (
+  number INTEGER PRIMARY KEY,
+  job_id TEXT NOT NULL UNIQUE,
+  account_id TEXT NOT NULL,
+  request_id TEXT NOT NULL,
+  fingerprint BLOB NOT NULL,
+  tier TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  cost_ms INTEGER NOT NULL,
+  attempts_max INTEGER NOT NULL,
+  created_at REAL NOT NULL,
+  expires_at REAL NOT NULL,
+  UNIQUE (account_id, request_id)
+) STRICT;
+CREATE INDEX registry_account ON registry (account_id, number);
+CREATE TABLE job (
+  number INTEGER PRIMARY KEY,
+  state INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  token INTEGER NOT NULL,
+  worker_id TEXT NOT NULL,
+  not_before REAL NOT NULL,
+  started_at REAL
+) STRICT;
+CREATE TABLE finished (
+  number INTEGER PRIMARY KEY,
+  state INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  token INTEGER NOT NULL,
+  worker_id TEXT NOT NULL,
+  not_before REAL NOT NULL,
+  started_at REAL,
+  finished_at REAL NOT NULL,
+  failure_class INTEGER,
+  failure_reason TEXT,
+  failure_message TEXT
+) STRICT;
+CREATE INDEX finished_at ON finished (finished_at);
+CREATE INDEX finished_badly ON finished (state, number) WHERE state > 4;
+CREATE TABLE body (number INTEGER PRIMARY KEY, payload BLOB NOT NULL, result BLOB) STRICT;
+CREATE TABLE event (
+  number INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  at REAL NOT NULL,
+  state INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  worker_id TEXT NOT NULL,
+  failure_class INTEGER,
+  failure_reason TEXT,
+  failure_message TEXT,
+  PRIMARY KEY (number, sequence)
+) STRICT, WITHOUT ROWID;
+"""
+
+HOT_JOBS = """
+SELECT r.number, r.job_id, r.account_id, r.tier, r.kind, r.cost_ms, r.attempts_max, r.created_at, r.expires_at,
+  j.state, j.sequence, j.attempt, j.token, j.worker_id, j.not_before, j.started_at
+FROM registry r JOIN job j USING (number)
+"""
+FINISHED_JOBS = """
+SELECT r.number, r.job_id, r.account_id, r.tier, r.kind, r.cost_ms, r.attempts_max, r.created_at, r.expires_at,
+  j.state, j.sequence, j.attempt, j.token, j.worker_id, j.not_before, j.started_at,
+  j.finished_at, j.failure_class, j.failure_reason, j.failure_message
+FROM registry r JOIN finished j USING (number)
+"""
+
+
+def job_of(row: tuple[Any, ...]) -> Job:
+    """The record of a row of HOT_JOBS or FINISHED_JOBS."""
+    finished_at, failure = (row[16], failure_of(row[17:])) if len(row) > 16 else (None, None)
+    fields = (*row[:9], JobState(row[9]), *row[10:16], finished_at, failure)
+    return Job(*fields)
+
+
+def failure_of(columns: tuple[Any, ...]) -> Failure | None:
+    """The failure in three columns, if there is one."""
+    failure_class, reason, message = columns
+    return None if failure_class is None else Failure(FailureClass(failure_class), reason, message)
+
+
+def failure_columns(failure: Failure | None) -> tuple[int | None, str | None, str | None]:
+    """A failure as three columns."""
+    return (int(failure.failure_class), failure.reason, failure.message) if failure else (None, None, None)
+
+
+def event_of(row: tuple[Any, ...], result: bytes) -> JobEvent:
+    """The record of a row of `event` without its number; the result belongs to SUCCEEDED only."""
+    sequence, at, state, attempt, worker_id = row[:5]
+    final = JobState(state) is JobState.SUCCEEDED
+    return JobEvent(sequence, at, JobState(state), attempt, worker_id, failure_of(row[5:]), result if final else b"")

@@ -1,0 +1,70 @@
+"""What the queue does by itself: looks after time, forgets old jobs, and stops in order."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from mezzotint.queue.dispatcher import Dispatcher
+from mezzotint.queue.engine import Engine
+from mezzotint.queue.lease_keeper import LeaseKeeper
+from mezzotint.queue.watching import WatchHub
+from mezzotint.queue.worker import DrainOrder
+from mezzotint.runtime.clock import Clock
+from mezzotint.runtime.errors import ServerDraining, StorageFull
+
+# Old jobs are dropped in batches of this size with pauses between, so that nobody waits for it.
+FORGET_BATCH = 200
+FORGET_PAUSE_SECONDS = 0.05
+FORGET_EVERY_SECONDS = 60.0
+# Of the time a stopping server has, the part in which workers may finish.
+DRAIN_PART = 0.8
+
+
+async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Do `work` again and again."""
+    while True:
+        await work()
+        await asyncio.sleep(seconds)
+
+
+class Retention:
+    """Forgets jobs that were final for `seconds`."""
+
+    def __init__(self, engine: Engine, clock: Clock, seconds: float) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._seconds = seconds
+
+    async def sweep(self) -> None:
+        """Drop everything that is old enough."""
+        dropped = FORGET_BATCH
+        while dropped == FORGET_BATCH:
+            try:
+                dropped = await self._engine.forget(self._clock.now() - self._seconds, FORGET_BATCH)
+            except StorageFull:
+                return
+            await asyncio.sleep(FORGET_PAUSE_SECONDS)
+
+
+class Closing:
+    """The orderly end: no new leases, workers finish what they hold for a while, watchers are sent away."""
+
+    def __init__(self, dispatcher: Dispatcher, keeper: LeaseKeeper, hub: WatchHub, seconds: float) -> None:
+        self._dispatcher = dispatcher
+        self._keeper = keeper
+        self._hub = hub
+        self._seconds = seconds
+
+    async def when(self, draining: asyncio.Event) -> None:
+        """Do so once `draining` is set. Workers that are not done after most of the drain time keep their leases."""
+        await draining.wait()
+        self._dispatcher.draining = True
+        self._hub.drain()
+        for worker in self._keeper.workers.values():
+            worker.send(DrainOrder())
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._keeper.idle()
+        except TimeoutError:
+            pass
+        for worker in list(self._keeper.workers.values()):
+            worker.close(ServerDraining("the queue is stopping; come back with the leases you hold"))

@@ -1,0 +1,114 @@
+"""A worker's end of its stream: what it can take, and what is on its way to it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mezzotint.queue.job import Job
+from mezzotint.queue.leases import LeaseRef
+from mezzotint.runtime.errors import ProtocolViolation
+
+CREDITS_MAX = 1024
+LEASES_MAX = 1024
+# With so many messages not taken yet, nothing more is read from the worker and no job goes to it.
+OUTBOX_MAX = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """Jobs for the worker, with their payloads."""
+
+    jobs: Sequence[tuple[Job, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The worker stops work on a job."""
+
+    ref: LeaseRef
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of the end of a lease that the worker told; `reason` says why when it was refused."""
+
+    ref: LeaseRef
+    accepted: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DrainOrder:
+    """The worker finishes or hands back what it holds and closes the stream."""
+
+
+Message = Leased | Withdrawn | Settlement | DrainOrder
+
+
+class Worker:
+    """One open stream. `closed` is set when it is over, with the error that ends it if there is one."""
+
+    def __init__(self, worker_id: str, kinds: Sequence[str]) -> None:
+        self.worker_id = worker_id
+        self.kinds = tuple(kinds)
+        self.credits = 0
+        self.starting = 0
+        self.settling: set[LeaseRef] = set()
+        self.closed = False
+        self.error: Exception | None = None
+        self._outbox: deque[Message] = deque()
+        self._filled = asyncio.Event()
+        self._emptied = asyncio.Event()
+        self._emptied.set()
+
+    def grant(self, jobs: int) -> None:
+        """The worker can take more. Raises ProtocolViolation beyond CREDITS_MAX."""
+        if self.credits + jobs > CREDITS_MAX:
+            raise ProtocolViolation(
+                f"{self.credits} credits are unused and {jobs} more come; at most {CREDITS_MAX} may be unused"
+            )
+        self.credits += jobs
+
+    def send(self, message: Message) -> None:
+        """Put a message on its way; dropped when the stream is over."""
+        if self.closed:
+            return
+        self._outbox.append(message)
+        self._filled.set()
+        if self.full:
+            self._emptied.clear()
+
+    @property
+    def full(self) -> bool:
+        """The worker does not take its messages fast enough."""
+        return len(self._outbox) >= OUTBOX_MAX
+
+    async def room(self) -> None:
+        """Wait until the worker has taken enough messages."""
+        await self._emptied.wait()
+
+    async def next(self) -> Message | None:
+        """The next message, once there is one; None when the stream is over. Raises the error that ended it."""
+        while not self._outbox:
+            if self.closed:
+                if self.error:
+                    raise self.error
+                return None
+            self._filled.clear()
+            await self._filled.wait()
+        message = self._outbox.popleft()
+        if len(self._outbox) <= OUTBOX_MAX // 2:
+            self._emptied.set()
+        return message
+
+    def close(self, error: Exception | None = None) -> None:
+        """End the stream once the messages on their way are taken, or at once with `error`."""
+        if self.closed:
+            return
+        self.closed, self.error = True, error
+        if error:
+            self._outbox.clear()
+        self._filled.set()
+        self._emptied.set()
