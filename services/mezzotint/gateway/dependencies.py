@@ -9,7 +9,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from mezzotint.runtime import calls, logging
 from mezzotint.runtime.channel import Channel
-from mezzotint.runtime.channel import Channel
 from mezzotint.runtime.clock import Clock
 from mezzotint.runtime.errors import MezzotintError
 from mezzotint.runtime.server import Server

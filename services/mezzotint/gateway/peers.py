@@ -63,8 +63,3 @@ class Peer:
 def _over(deadline: float | None) -> bool:
     """It is the deadline of the call being served that passed, not the service's own time for answering."""
     return deadline is not None and asyncio.get_running_loop().time() >= deadline - 2 * calls.MARGIN_SECONDS
-
-
-def _over(deadline: float | None) -> bool:
-    """It is the deadline of the call being served that passed, not the service's own time for answering."""
-    return deadline is not None and asyncio.get_running_loop().time() >= deadline - 2 * calls.MARGIN_SECONDS
