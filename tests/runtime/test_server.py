@@ -12,7 +12,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from mezzotint.api.queue.v1 import job_pb2, queue_pb2, queue_pb2_grpc, work_pb2
-from mezzotint.runtime import calls, channel, errors
+from mezzotint.runtime import calls, channel, errors, statuses
 from mezzotint.runtime.server import Server
 from mezzotint.runtime.settings import ServiceSettings
 from mezzotint.runtime.tls import Authority
@@ -53,6 +53,17 @@ async def test_every_broken_rule_is_named(echo: Echo) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as status:
             _ = [answer async for answer in call]
     assert status.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("raw", [b"\x0a\x02\xff\xfe", b"\xff\xff\xff", b"\x0a\x7f"], ids=["not UTF-8", "no message", "cut off"])
+async def test_bytes_that_are_no_message_are_refused_as_such(echo: Echo, raw: bytes) -> None:
+    """Ensures that a malformed request, unary or in a stream, is INVALID_ARGUMENT with a reason."""
+    unary: Any = echo.channel.unary_unary(f"/{SERVICE}/GetJob")
+    stream: Any = echo.channel.unary_stream(f"/{SERVICE}/WatchJob")
+    for answer in (unary(raw), stream(raw).read()):
+        with pytest.raises(grpc.RpcError) as caught:
+            await answer
+        assert isinstance(statuses.from_call(caught.value), errors.FieldInvalid)
 
 
 async def test_a_caller_the_contract_does_not_admit_is_refused(echo: Echo) -> None:

@@ -7,14 +7,18 @@ packages bring (health, reflection) pass through untouched.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import grpc
+from google.protobuf.message import DecodeError
 
+from mezzotint.runtime.errors import FieldInvalid
 from mezzotint.runtime.interceptors.errors import abort
 
 OURS = "/mezzotint.api."
+Decode = Callable[[bytes], Any]
 
 
 @dataclass
@@ -70,22 +74,25 @@ class Pipeline(grpc.aio.ServerInterceptor):
         return handler
 
     def _wrap(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
-        codec = {"request_deserializer": handler.request_deserializer, "response_serializer": handler.response_serializer}
+        decode = _decoder(handler.request_deserializer)
+        serializer = handler.response_serializer
         if handler.unary_unary:
-            return grpc.unary_unary_rpc_method_handler(self._unary(method, handler.unary_unary), **codec)
+            behavior = self._unary(method, handler.unary_unary, decode)
+            return grpc.unary_unary_rpc_method_handler(behavior, response_serializer=serializer)
         if handler.unary_stream:
-            return grpc.unary_stream_rpc_method_handler(self._streaming(method, handler.unary_stream), **codec)
+            behavior = self._streaming(method, handler.unary_stream, decode)
+            return grpc.unary_stream_rpc_method_handler(behavior, response_serializer=serializer)
         assert handler.stream_stream, f"{method}: the contract has no RPC of this kind"
-        return grpc.stream_stream_rpc_method_handler(self._bidirectional(method, handler.stream_stream), **codec)
+        behavior = self._bidirectional(method, handler.stream_stream, decode)
+        return grpc.stream_stream_rpc_method_handler(behavior, response_serializer=serializer)
 
-    def _unary(self, method: str, behavior: Any) -> Any:
-        async def handle(request: Any, context: Any) -> Any:
+    def _unary(self, method: str, behavior: Any, decode: Decode) -> Any:
+        async def handle(raw: bytes, context: Any) -> Any:
             call = open_call(method, context)
             entered: list[Layer] = []
             try:
                 await self._enter(call, entered)
-                self._receive(call, request)
-                return await behavior(request, context)
+                return await behavior(self._receive(call, decode(raw)), context)
             except BaseException as error:
                 call.error = error
                 await abort(context, error)
@@ -95,36 +102,38 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
         return handle
 
-    def _streaming(self, method: str, behavior: Any) -> Any:
-        async def handle(request: Any, context: Any) -> AsyncIterator[Any]:
-            async def responses(call: Call) -> AsyncIterator[Any]:
-                self._receive(call, request)
-                return behavior(request, context)  # type: ignore[no-any-return]  # a handler of unknown type
+    def _streaming(self, method: str, behavior: Any, decode: Decode) -> Any:
+        async def handle(raw: bytes, context: Any) -> AsyncIterator[Any]:
+            def responses(call: Call) -> Any:
+                return behavior(self._receive(call, decode(raw)), context)
 
             async for response in self._stream(method, context, responses):
                 yield response
 
         return handle
 
-    def _bidirectional(self, method: str, behavior: Any) -> Any:
-        async def handle(requests: Any, context: Any) -> AsyncIterator[Any]:
-            async def responses(call: Call) -> AsyncIterator[Any]:
-                return behavior(self._each(call, requests), context)  # type: ignore[no-any-return]  # a handler of unknown type
+    def _bidirectional(self, method: str, behavior: Any, decode: Decode) -> Any:
+        async def handle(raws: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
+            async def requests(call: Call) -> AsyncIterator[Any]:
+                async for raw in raws:
+                    yield self._receive(call, decode(raw))
+
+            def responses(call: Call) -> Any:
+                return behavior(requests(call), context)
 
             async for response in self._stream(method, context, responses):
                 yield response
 
         return handle
 
-    async def _stream(
-        self, method: str, context: Any, responses: Callable[[Call], Awaitable[AsyncIterator[Any]]]
-    ) -> AsyncIterator[Any]:
+    async def _stream(self, method: str, context: Any, responses: Callable[[Call], Any]) -> AsyncIterator[Any]:
         call = open_call(method, context)
         entered: list[Layer] = []
         try:
             await self._enter(call, entered)
-            async for response in await responses(call):
-                yield response
+            async with aclosing(responses(call)) as each:
+                async for response in each:
+                    yield response
         except BaseException as error:
             call.error = error
             await abort(context, error)
@@ -132,19 +141,27 @@ class Pipeline(grpc.aio.ServerInterceptor):
         finally:
             leave(call, entered)
 
-    async def _each(self, call: Call, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        async for request in requests:
-            self._receive(call, request)
-            yield request
-
     async def _enter(self, call: Call, entered: list[Layer]) -> None:
         for layer in self._layers:
             await layer.enter(call)
             entered.append(layer)
 
-    def _receive(self, call: Call, message: Any) -> None:
+    def _receive(self, call: Call, message: Any) -> Any:
         for layer in self._layers:
             layer.receive(call, message)
+        return message
+
+
+def _decoder(deserializer: Callable[[bytes], Any] | None) -> Decode:
+    """A method's deserializer, failing as our error: left to gRPC it would end as UNKNOWN with a Python class in its text."""
+
+    def decode(raw: bytes) -> Any:
+        try:
+            return deserializer(raw) if deserializer else raw
+        except DecodeError as error:
+            raise FieldInvalid("the request is not the message this method takes, or a text in it is not UTF-8") from error
+
+    return decode
 
 
 def open_call(method: str, context: Any) -> Call:
