@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import grpc
@@ -83,10 +83,17 @@ async def serving_auth(settings: AuthSettings, authority: Authority, clock: Cloc
     async def run(own: AuthSettings, stop: asyncio.Event, started: Callable[[int], None]) -> None:
         await app.run(own, stop, started, clock=clock)
 
-    async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(serving(run, settings))
-        gateway = await stack.enter_async_context(connect(authority, port, "auth", identity="gateway"))
-        operator = await stack.enter_async_context(connect(authority, port, "auth", identity="operator"))
+    async with serving(run, settings) as port, speaking(authority, port) as auth:
+        yield auth
+
+
+@asynccontextmanager
+async def speaking(authority: Authority, port: int) -> AsyncIterator[Auth]:
+    """Speak to a service that runs on a port of this machine."""
+    async with (
+        connect(authority, port, "auth", identity="gateway") as gateway,
+        connect(authority, port, "auth", identity="operator") as operator,
+    ):
         yield Auth(
             port,
             gateway,

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
@@ -85,7 +85,7 @@ async def test_everything_that_spoils_an_answer_is_told_within_a_second(auth: Au
     key, old = await auth.create_key(tokens.access_token), await auth.create_key(tokens.access_token)
     me = bearer(tokens.access_token)
     password = pb.ChangePasswordRequest(old_password="correct horse battery", new_password="a new password")
-    steps = [
+    steps: list[tuple[Callable[[], Awaitable[object]], str]] = [
         (lambda: auth.revoke_key(tokens.access_token, key.api_key.key_id), key.api_key.key_id),
         (
             lambda: calls.call(auth.accounts.RotateApiKey, pb.RotateApiKeyRequest(key_id=old.api_key.key_id), metadata=me),
