@@ -105,7 +105,7 @@ async def test_cancelled_lease_is_dropped_without_an_answer(
     settings: InferenceSettings, models: Path, authority: Authority
 ) -> None:
     """CancelLease in the middle of a picture stops it: its credits come back and no ending of it is sent."""
-    write_tiny_model(models / "slow", work=400)
+    write_tiny_model(models / "slow", work=100)
     async with working(settings, authority) as queue:
         talk = await begin(queue)
         refs = [talk.lease(f"job_{i}", spec(model="slow", steps=100)) for i in range(4)]
@@ -164,7 +164,7 @@ async def test_refused_ending_is_forgotten(queue: ScriptedQueue) -> None:
 
 async def test_newer_lease_of_a_job_replaces_the_older(settings: InferenceSettings, models: Path, authority: Authority) -> None:
     """When a job comes again with a higher token, only the newer lease is worked on and completed."""
-    write_tiny_model(models / "slow", work=200)
+    write_tiny_model(models / "slow", work=40)
     async with working(settings, authority) as queue:
         talk = await begin(queue)
         talk.lease("job_1", spec(model="slow", steps=30), token=1)
@@ -175,7 +175,7 @@ async def test_newer_lease_of_a_job_replaces_the_older(settings: InferenceSettin
 
 async def test_stop_hands_back_what_it_cannot_finish(settings: InferenceSettings, models: Path, authority: Authority) -> None:
     """At a stop the worker hands back what waits at once and the rest when its time is over, and ends the stream."""
-    write_tiny_model(models / "slow", work=3000)
+    write_tiny_model(models / "slow", work=300)
     settings = settings.model_copy(update={"drain_seconds": 1.5})
     async with AsyncExitStack() as outer:
         queue, port = await outer.enter_async_context(

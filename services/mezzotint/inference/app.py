@@ -19,6 +19,7 @@ from mezzotint.inference.scheduler import SlotScheduler
 from mezzotint.inference.service import InferenceServicer
 from mezzotint.inference.settings import InferenceSettings
 from mezzotint.inference.worker import Worker
+from mezzotint.inference.worker_name import worker_name
 from mezzotint.runtime import channel, clock
 from mezzotint.runtime.blobs import Blobs
 from mezzotint.runtime.server import Server
@@ -46,7 +47,7 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
         painter = Painter(repository, studio)
         server.add(inference_pb2_grpc.add_InferenceServiceServicer_to_server, InferenceServicer(painter, repository))
         queue = await stack.enter_async_context(channel.connect(settings.queue_address or "127.0.0.1:1", "queue", identity))
-        worker_id = settings.worker_id or clock.new_id("worker")
+        worker_id = settings.worker_id or stack.enter_context(worker_name(settings.data / "inference", clock.new_id))
         blobs = Blobs.open(settings.blobs_url, settings.data)
         worker = Worker(QueueServiceStub(queue), worker_id, painter, blobs, studio.capacity, clock.SystemClock())
         await server.start()

@@ -38,6 +38,6 @@ class InferenceSettings(ServiceSettings):
     queue_address: str = "127.0.0.1:7403"
     """The queue this worker pulls from; empty: none, only direct calls are served."""
     worker_id: str = Field(default="", max_length=64)
-    """This worker's name to the queue; empty: a fresh one at each start."""
+    """This worker's name to the queue, unlike any other's; empty: one kept in the data folder, the same after a restart."""
     blobs_url: str = ""
     """The object store for finished pictures; empty: the folder `images` of the data folder."""

@@ -42,7 +42,10 @@ class WorkStream:
         call = stub.Work(aiter(self._out), metadata=calls.passed_on())
         responses = aiter(call)
         try:
-            yield await asyncio.wait_for(anext(responses), WELCOME_SECONDS_MAX)
+            first = await asyncio.wait_for(anext(responses), WELCOME_SECONDS_MAX)
+            if first.WhichOneof("message") != "welcome":
+                raise DependencyUnavailable("the queue's first message was not Welcome")
+            yield first
             async for response in responses:
                 yield response
         except grpc.RpcError as error:

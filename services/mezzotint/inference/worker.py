@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.get(__name__)
 KIND = "image.generate"
-# Waits between two streams grow from the first to the second number of seconds, and are shortened at random by up to half.
-BACKOFF_SECONDS = (0.1, 2.0)
+# Waits between two streams double from the least to the most, and are shortened at random by up to half.
+BACKOFF_SECONDS_MIN, BACKOFF_SECONDS_MAX = 0.1, 2.0
 # At the end of a wind-down, kept for the queue's answers to what is handed back.
 SETTLE_SECONDS = 1.0
 
@@ -49,21 +49,20 @@ class Worker:
         self._held: dict[Key, HeldJob] = {}
         self._stream: WorkStream | None = None
         self._stopping = self._stopped = False
+        self._backoff = BACKOFF_SECONDS_MIN
         self._empty = asyncio.Event()
         self._empty.set()
         capacity.watch(self._grant)
 
     async def run(self, drain_seconds: float) -> None:
-        """Take work until cancelled or drained. After a Drain of the queue, what is held is finished in `drain_seconds` or handed back."""
-        backoff = BACKOFF_SECONDS[0]
+        """Take work until cancelled or drained. The queue's Drain gives what is held `drain_seconds` to be finished."""
         while not self._stopped:
             try:
                 await self._work(drain_seconds)
-                backoff = BACKOFF_SECONDS[0]
             except MezzotintError as error:
-                log.warning("no stream to the queue", reason=str(error), held=len(self._held), retry_in=backoff)
-            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311  # spreads reconnects; no secret
-            backoff = min(2 * backoff, BACKOFF_SECONDS[1])
+                log.warning("no stream to the queue", reason=str(error), held=len(self._held), retry_in=self._backoff)
+            await asyncio.sleep(self._backoff * random.uniform(0.5, 1.0))  # noqa: S311  # spreads reconnects; no secret
+            self._backoff = min(2 * self._backoff, BACKOFF_SECONDS_MAX)
 
     async def drain(self, seconds: float) -> None:
         """Take no more work, finish what is held within `seconds` or hand it back, and leave the queue."""
@@ -77,17 +76,19 @@ class Worker:
         hello = work_pb2.Hello(worker_id=self._id, kinds=[KIND], held=[job.ref for job in self._held.values()])
         try:
             async with asyncio.TaskGroup() as tasks:
+                beside: list[asyncio.Task[None]] = []
                 async for response in stream.open(self._stub, hello):
                     match response.WhichOneof("message"):
                         case "welcome":
                             self._welcome(stream, response.welcome)
-                            heartbeats = tasks.create_task(self._beat(stream, response.welcome))
+                            beside.append(tasks.create_task(self._beat(stream, response.welcome)))
                         case "drain":
-                            stream.draining = True
-                            tasks.create_task(self._wind_down(drain_seconds))
+                            stream.draining, self._backoff = True, BACKOFF_SECONDS_MAX
+                            beside.append(tasks.create_task(self._wind_down(drain_seconds)))
                         case _:
                             self._handle(response)
-                heartbeats.cancel()
+                for task in beside:
+                    task.cancel()
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
         finally:
@@ -112,7 +113,7 @@ class Worker:
         for key in set(self._held) - ours:
             self._drop(key, "lost")
         log.info("the queue welcomed this worker", worker_id=self._id, held=len(self._held))
-        self._stream = stream
+        self._stream, self._backoff = stream, BACKOFF_SECONDS_MIN
         for job in self._held.values():
             if job.outcome is not None:
                 stream.end(job.outcome)
