@@ -74,6 +74,6 @@ async def test_examples_run(suite: Suite, person: Person, tmp_path: Path, word: 
     assert all(is_png(picture) for picture in list_files(tmp_path))
 
 
-def test_no_example_is_left_out() -> None:
+async def test_no_example_is_left_out() -> None:
     """Ensures that an example added to the README is run here."""
     assert len(EXAMPLES) == 6
