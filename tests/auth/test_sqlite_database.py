@@ -1,6 +1,7 @@
 """What the database does when something is wrong with it."""
 
 import asyncio
+import threading
 from pathlib import Path
 
 import apsw
@@ -78,6 +79,33 @@ async def test_a_caller_who_gives_up_takes_no_revocation_with_him(tmp_path: Path
         call.cancel()
         await database.run(lambda transaction: None)
         assert log.last == 1
+
+
+async def test_a_failure_is_noticed_though_its_caller_gave_up(tmp_path: Path) -> None:
+    """Ensures that a database which fails for nobody takes no more work, and tells the process."""
+    async with open_sqlite(tmp_path / "auth.sqlite3", RevocationLog()) as (store, database):
+        begun, loop, go_on = asyncio.Event(), asyncio.get_running_loop(), threading.Event()
+
+        def work(transaction: Transaction) -> None:
+            loop.call_soon_threadsafe(begun.set)
+            go_on.wait()
+            transaction.one("SELECT broken")
+
+        call = asyncio.ensure_future(database.run(work))
+        await begun.wait()
+        call.cancel()
+        go_on.set()
+        with pytest.raises(errors.Internal, match="is stopping"):
+            await store.accounts.find("acc_1")
+        with pytest.raises(errors.Internal, match="no such column: broken"):
+            await asyncio.wait_for(asyncio.shield(database.failure), 1)
+
+
+async def test_a_path_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    """Ensures that the error says which file, whatever is wrong with it."""
+    with pytest.raises(OSError, match="cannot open the database"):
+        async with open_sqlite(tmp_path, RevocationLog()):
+            pass
 
 
 async def test_the_history_is_bounded_and_its_numbers_go_on(tmp_path: Path) -> None:

@@ -64,18 +64,18 @@ class Database:
         self._loop = asyncio.get_running_loop()
         self.failure: asyncio.Future[NoReturn] = self._loop.create_future()
         self._waiting = 0
+        self._broken = False
 
     async def open(self, path: Path) -> None:
         """Open the file, made on first start. Raises OSError when it is not ours or cannot be read."""
         try:
             await self._loop.run_in_executor(self._executor, self._open, path)
         except apsw.Error as error:
+            self._executor.shutdown()
             raise OSError(f"cannot open the database {path}: {error}") from error
 
     async def run(self, work: Callable[[Transaction], Result]) -> Result:
         """The result of a step of work. Raises StorageFull, ServerOverloaded, Internal or what `work` does; nothing changed."""
-        if self.failure.done():
-            raise Internal("the account database failed; the server is stopping")
         if self._waiting >= WAITING_MAX:
             raise ServerOverloaded(f"{WAITING_MAX} calls wait for the account database already", retry_after=BUSY_RETRY_SECONDS)
         self._waiting += 1
@@ -86,9 +86,6 @@ class Database:
                 "the disk of the account database is full; nothing was changed; free space and try again",
                 retry_after=FULL_RETRY_SECONDS,
             ) from error
-        except apsw.Error as error:
-            self._fail(error)
-            raise Internal("the account database failed; the server is stopping") from error
         finally:
             self._waiting -= 1
 
@@ -122,7 +119,22 @@ class Database:
                 self._connection.execute(f"PRAGMA user_version = {number}")
 
     def _transact(self, work: Callable[[Transaction], Result]) -> Result:
+        """Called in the thread, and what follows from it begins there: its caller may have given up."""
+        if self._broken:
+            raise Internal("the account database failed; the server is stopping")
         transaction = Transaction(self._connection, self._history_max)
+        try:
+            result = self._committed(transaction, work)
+        except apsw.FullError:
+            raise
+        except apsw.Error as error:
+            self._broken = True
+            self._loop.call_soon_threadsafe(self._fail, error)
+            raise Internal("the account database failed; the server is stopping") from error
+        self._loop.call_soon_threadsafe(self._publish_all, transaction.revocations)
+        return result
+
+    def _committed(self, transaction: Transaction, work: Callable[[Transaction], Result]) -> Result:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             result = work(transaction)
@@ -132,8 +144,6 @@ class Database:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
-        # From this thread, so that it happens before the caller's answer and even when the caller has given up.
-        self._loop.call_soon_threadsafe(self._publish_all, transaction.revocations)
         return result
 
     def _publish_all(self, revocations: Iterable[Revocation]) -> None:

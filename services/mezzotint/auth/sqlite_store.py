@@ -16,8 +16,8 @@ from mezzotint.auth.store import Store
 async def open_sqlite(path: Path, log: RevocationLog) -> AsyncIterator[tuple[Store, Database]]:
     """The store in the file `path`, publishing to `log`, and the database whose failure must end the process."""
     database = Database(log.append, log.history_max)
+    await database.open(path)
     try:
-        await database.open(path)
         log.restore(*await database.history())
         yield Store(SqliteAccounts(database), SqliteKeys(database), SqliteSessions(database)), database
     finally:
