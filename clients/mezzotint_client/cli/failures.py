@@ -23,7 +23,6 @@ ADVICE: dict[type[errors.MezzotintError], str] = {
     errors.CredentialRevoked: "make another key with `mezzotint keys create NAME`",
     errors.ScopeMissing: "use a key that has this scope; `mezzotint keys create NAME --scope SCOPE` makes one",
     errors.DependencyUnavailable: "is Mezzotint running there? `mezzotint up` starts it on this machine",
-    errors.AccountExists: "sign in with its password, or use another address",
     errors.JobNotFound: "`mezzotint jobs list` shows yours",
     errors.ApiKeyNotFound: "`mezzotint keys list` shows yours",
 }

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from mezzotint_client.cli.connection import Connection, connected
 from mezzotint_client.cli.failures import run
 from mezzotint_client.cli.pictures import save_pictures
+from mezzotint_client.cli.tables import show_table
 from mezzotint_client.client import Client
 from mezzotint_client.events import Picture
 from mezzotint_client.records import Generation
@@ -29,10 +28,11 @@ def jobs() -> None:
 @connected
 def list_jobs(connection: Connection, count: int) -> None:
     """List the account's generations, newest first."""
-    table = Table("job", "state", "accepted", "took", "reason", box=None, pad_edge=False)
-    for each in ask(connection, lambda client: client.list_generations(count_max=count)):
-        table.add_row(each.generation_id, each.state, f"{each.created_at:%Y-%m-%d %H:%M:%S}", took(each), each.failure)
-    Console(soft_wrap=True).print(table)
+    found = ask(connection, lambda client: client.list_generations(count_max=count))
+    rows = [
+        (each.generation_id, each.state, f"{each.created_at:%Y-%m-%d %H:%M:%S}", took(each), each.failure) for each in found
+    ]
+    show_table(("job", "state", "accepted", "took", "reason"), rows)
 
 
 @jobs.command()

@@ -5,12 +5,11 @@ from functools import wraps
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from mezzotint_client.accounts import Accounts
 from mezzotint_client.cli.connection import Connection, connected, read_password
 from mezzotint_client.cli.failures import run
+from mezzotint_client.cli.tables import show_table
 from mezzotint_client.records import ApiKey, NewApiKey
 
 SCOPES = ("images:generate", "images:read", "account:read", "account:manage", "keys:manage")
@@ -71,10 +70,9 @@ def create(holder: Holder, name: str, scopes: tuple[str, ...]) -> None:
 @holding
 def list_keys(holder: Holder) -> None:
     """List the account's keys, newest first."""
-    table = Table("key", "name", "state", "made", "scopes", box=None, pad_edge=False)
-    for key in holder.act(lambda accounts: accounts.list_api_keys()):
-        table.add_row(key.key_id, key.name, state(key), f"{key.created_at:%Y-%m-%d %H:%M}", " ".join(key.scopes))
-    Console(soft_wrap=True).print(table)
+    found = holder.act(lambda accounts: accounts.list_api_keys())
+    rows = [(key.key_id, key.name, state(key), f"{key.created_at:%Y-%m-%d %H:%M}", " ".join(key.scopes)) for key in found]
+    show_table(("key", "name", "state", "made", "scopes"), rows)
 
 
 @keys.command()

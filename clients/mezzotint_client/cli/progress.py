@@ -55,7 +55,7 @@ class LineDisplay:
         line = words(event)
         if line and line != self._last:
             self._last = line
-            self._console.print(line, highlight=False, soft_wrap=True)
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 class TerminalDisplay:
@@ -66,7 +66,11 @@ class TerminalDisplay:
         self._steps: dict[int, int] = {}
         self._picture: Text | None = None
         self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), console=console
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            console=console,
         )
         self._task = self._bar.add_task("", total=None)
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=12, transient=False)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import click
+from platformdirs import user_data_path
 
 from mezzotint_client.cli.connection import data_option
 from mezzotint_client.cli.failures import run
@@ -41,19 +42,34 @@ async def serve(data: Path, *, free_ports: bool) -> None:
         profile = await local_account(data, suite.addresses["gateway"])
         click.echo(f"ready in {time.perf_counter() - began:.1f} s\n", err=True)
         click.echo(welcome(suite, profile))
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await first(stop.wait(), suite.wait())
-        click.echo("stopping", err=True)
+        await first(asked_to_stop(), suite.wait())
+        click.echo("stopping; Ctrl-C again does not wait", err=True)
+
+
+async def asked_to_stop() -> None:
+    """Wait for SIGTERM or Ctrl-C; the next one interrupts as usual."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)
 
 
 def welcome(suite: Suite, profile: Profile) -> str:
-    """What is where, and two lines to try that work as they stand."""
+    """What is where, and what to try."""
     lines = [f"  {name:<10} {address}   gRPC" for name, address in suite.addresses.items()]
     lines += [f"  {'API':<10} {suite.http_url}/v1   HTTP, as OpenAI's"]
     lines += [f"  {'data':<10} {suite.data}", f"  {'account':<10} {profile.email}", f"  {'API key':<10} {profile.api_key}"]
-    return "\n".join([*lines, "", "try:", f"  {curl_line(suite)}", f"  {grpcurl_line(suite)}", "", "Ctrl-C stops everything"])
+    return "\n".join([*lines, "", "try:", *(f"  {line}" for line in lines_to_try(suite)), "", "Ctrl-C stops everything"])
+
+
+def lines_to_try(suite: Suite) -> tuple[str, str, str]:
+    """Commands that work as they stand: the client, curl, grpcurl."""
+    data = "" if suite.data == user_data_path("mezzotint").resolve() else f" --data {shlex.quote(str(suite.data))}"
+    generate = f'{this_command()} generate{data} "a red heart"'
+    listing = f"grpcurl $({this_command()} grpcurl-flags{data}) {suite.addresses['queue']} list"
+    return generate, curl_line(suite), listing
 
 
 def curl_line(suite: Suite) -> str:
@@ -61,12 +77,7 @@ def curl_line(suite: Suite) -> str:
     header = shlex.quote(f"@{suite.data / HEADER}")
     body = shlex.quote('{"prompt": "a red heart"}')
     request = f"curl -sS -H {header} -H 'content-type: application/json' -d {body} {suite.http_url}/v1/images/generations"
-    return f'{request} | python3 -c "{DECODE}" > red-heart.png'
-
-
-def grpcurl_line(suite: Suite) -> str:
-    """A command that lists the queue's services."""
-    return f"grpcurl $({this_command()} grpcurl-flags --data {shlex.quote(str(suite.data))}) {suite.addresses['queue']} list"
+    return f'{request} |\n    python3 -c "{DECODE}" > red-heart.png'
 
 
 def this_command() -> str:
