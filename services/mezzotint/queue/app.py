@@ -8,17 +8,20 @@ from contextlib import AsyncExitStack
 from mezzotint.api.queue.v1.queue_pb2_grpc import add_QueueServiceServicer_to_server
 from mezzotint.queue.background import Background
 from mezzotint.queue.backoff import Backoff
+from mezzotint.queue.capacity import Capacity
 from mezzotint.queue.census import Census
 from mezzotint.queue.desk import Desk
 from mezzotint.queue.dispatcher import Dispatcher
+from mezzotint.queue.lease_endings import LeaseEndings
 from mezzotint.queue.lease_keeper import LeaseKeeper
 from mezzotint.queue.leases import LeaseTable
-from mezzotint.queue.ledger import Ledger, Room
+from mezzotint.queue.ledger import Ledger
 from mezzotint.queue.policy import load
+from mezzotint.queue.roster import Roster
 from mezzotint.queue.service import QueueService
 from mezzotint.queue.settings import QueueSettings
 from mezzotint.queue.sqlite_engine import SqliteEngine
-from mezzotint.queue.upkeep import DRAIN_PART, FORGET_EVERY_SECONDS, Closing, Retention, every
+from mezzotint.queue.upkeep import Closing, Retention, Upkeep
 from mezzotint.queue.waiting_room import WaitingRoom
 from mezzotint.queue.watching import WatchHub
 from mezzotint.queue.work_stream import Floor
@@ -40,43 +43,38 @@ async def run(
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         tiers = load(settings.tiers)
+        names = [tier.name for tier in tiers]
         engine = await SqliteEngine.open(settings.data / "queue", settings.store_bytes_max)
         stack.push_async_callback(engine.close)
         background = Background()
         stack.push_async_callback(background.close)
         server = Server(settings, open_identity(settings.data, "queue", settings.hosts), [SERVICE])
-        room = WaitingRoom(tiers)
-        ledger = Ledger(
-            engine, clock, new_id, [tier.name for tier in tiers], Room(settings.waiting_max, settings.account_waiting_max)
-        )
+        census, roster = Census(names), Roster()
         leases = LeaseTable(settings.lease_seconds, settings.grace_seconds)
-        keeper = LeaseKeeper(ledger, leases, clock, background)
-        dispatcher = Dispatcher(ledger, room, keeper, clock, background)
+        ledger = Ledger(engine, clock, new_id, names, Capacity(settings.waiting_max, settings.account_waiting_max))
+        endings = LeaseEndings(ledger, leases, clock, background)
+        keeper = LeaseKeeper(leases, roster, endings, clock)
+        dispatcher = Dispatcher(ledger, WaitingRoom(tiers), leases, roster, endings, clock, background)
         hub = WatchHub(ledger, engine, clock, dispatcher.place, settings.place_seconds)
-        census = Census([tier.name for tier in tiers])
-        ledger.listeners.append(census.observe)
-        backoff = Backoff(settings.backoff_seconds, settings.backoff_seconds_max, random.random)
-        floor = Floor(
-            ledger, keeper, dispatcher, hub, background, clock, backoff, settings.heartbeat_seconds, settings.lease_seconds
-        )
+        ledger.listeners += [keeper.observe, dispatcher.observe, hub.observe, census.observe]
         for job in await ledger.recover():
-            for part in (dispatcher, keeper, census):
+            for part in (keeper, dispatcher, census):
                 part.restore(job)
-        service = QueueService(Desk(ledger, engine, keeper, census, clock, server.draining), floor)
-        server.add(add_QueueServiceServicer_to_server, service)
-        closing = Closing(dispatcher, keeper, hub, settings.drain_seconds * DRAIN_PART)
-        retention = Retention(engine, clock, settings.retention_seconds)
-        upkeep = [
-            background.spawn(every(settings.tick_seconds, keeper.tick)),
-            background.spawn(every(settings.tick_seconds, dispatcher.tick)),
-            background.spawn(every(FORGET_EVERY_SECONDS, retention.sweep)),
-        ]
+        backoff = Backoff(settings.backoff_seconds, settings.backoff_seconds_max, random.random)
+        times = (settings.heartbeat_seconds, settings.lease_seconds)
+        floor = Floor(ledger, keeper, endings, dispatcher, hub, background, clock, backoff, *times)
+        desk = Desk(ledger, engine, roster, census, clock, server.draining)
+        server.add(add_QueueServiceServicer_to_server, QueueService(desk, floor))
+        upkeep = Upkeep(
+            [keeper.tick, dispatcher.tick], Retention(engine, clock, settings.retention_seconds), settings.tick_seconds
+        )
+        closing = Closing(dispatcher, keeper, roster, hub, settings.drain_seconds)
         background.spawn(closing.when(server.draining))
         await server.start()
         stack.push_async_callback(server.stop)
         await server.ready()
         started(server.port)
-        stopping = background.spawn(stop.wait())
-        ended, _ = await asyncio.wait([stopping, engine.failed, *upkeep], return_when=asyncio.FIRST_COMPLETED)
+        ends = [background.spawn(stop.wait()), background.spawn(upkeep.run()), engine.failed]
+        ended, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for end in ended:
             end.result()

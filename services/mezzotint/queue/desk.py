@@ -8,14 +8,16 @@ from mezzotint.queue import transitions
 from mezzotint.queue.census import Census, TierCount
 from mezzotint.queue.engine import Engine, Enqueued, JobQuery
 from mezzotint.queue.job import Job, JobState, NewJob
-from mezzotint.queue.lease_keeper import LeaseKeeper
 from mezzotint.queue.ledger import Ledger
 from mezzotint.queue.paging import page_start, page_token
+from mezzotint.queue.roster import Roster
 from mezzotint.runtime.clock import Clock
 from mezzotint.runtime.errors import JobFinished, MezzotintError, ServerDraining
 
 # Jobs of one stream that are being kept at once.
 STREAM_AHEAD_MAX = 512
+# Jobs being kept, in order; at the end None, or the error that ended the requests.
+Outcomes = asyncio.Queue["asyncio.Task[Enqueued | MezzotintError] | Exception | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,36 +33,41 @@ class Desk:
     """The side of the queue that callers see. `draining` ends its long streams."""
 
     def __init__(
-        self, ledger: Ledger, engine: Engine, keeper: LeaseKeeper, census: Census, clock: Clock, draining: asyncio.Event
+        self, ledger: Ledger, engine: Engine, roster: Roster, census: Census, clock: Clock, draining: asyncio.Event
     ) -> None:
         self._ledger = ledger
         self._engine = engine
-        self._keeper = keeper
+        self._roster = roster
         self._census = census
         self._clock = clock
         self._draining = draining
 
     async def enqueue_all(self, jobs: AsyncIterator[NewJob]) -> AsyncIterator[Enqueued | MezzotintError]:
         """Accept jobs as they come, many at once; the outcomes are in their order."""
-        outcomes: asyncio.Queue[asyncio.Task[Enqueued] | None] = asyncio.Queue(STREAM_AHEAD_MAX)
-
-        async def take() -> None:
-            try:
-                async for new in jobs:
-                    await outcomes.put(asyncio.ensure_future(self._ledger.enqueue(new)))
-            finally:
-                await outcomes.put(None)
-
-        taking = asyncio.create_task(take())
+        outcomes: Outcomes = asyncio.Queue(STREAM_AHEAD_MAX)
+        taking = asyncio.create_task(self._take_all(jobs, outcomes))
         try:
             while (outcome := await outcomes.get()) is not None:
-                try:
-                    yield await outcome
-                except MezzotintError as error:
-                    yield error
-            await taking
+                if isinstance(outcome, Exception):
+                    raise outcome
+                yield await outcome
         finally:
             taking.cancel()
+
+    async def _take_all(self, jobs: AsyncIterator[NewJob], outcomes: Outcomes) -> None:
+        end: Exception | None = None
+        try:
+            async for new in jobs:
+                await outcomes.put(asyncio.create_task(self._take(new)))
+        except Exception as error:  # noqa: BLE001  # whatever ends the requests ends the stream
+            end = error
+        await outcomes.put(end)
+
+    async def _take(self, new: NewJob) -> Enqueued | MezzotintError:
+        try:
+            return await self._ledger.enqueue(new)
+        except MezzotintError as error:
+            return error
 
     async def page(self, account_id: str, states: frozenset[JobState], size: int, token: str) -> tuple[list[Job], str]:
         """A page of jobs, newest first, and the token of the next; "" for the last. Raises PageTokenInvalid."""
@@ -84,7 +91,7 @@ class Desk:
     async def watch_stats(self, interval: float) -> AsyncIterator[Stats]:
         """How full the queue is, every `interval` seconds. Raises ServerDraining when the server stops."""
         while not self._draining.is_set():
-            workers = self._keeper.workers.values()
+            workers = self._roster.all()
             yield Stats(self._census.tiers(), len(workers), sum(worker.credits for worker in workers))
             try:
                 async with asyncio.timeout(interval):

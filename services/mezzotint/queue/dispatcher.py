@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from mezzotint.queue import transitions
 from mezzotint.queue.background import Background
 from mezzotint.queue.job import Job, JobState, Transition
-from mezzotint.queue.lease_keeper import LeaseKeeper
+from mezzotint.queue.lease_endings import LeaseEndings
+from mezzotint.queue.leases import LeaseTable
 from mezzotint.queue.ledger import FULL_RETRY_SECONDS, Ledger
+from mezzotint.queue.roster import Roster
 from mezzotint.queue.waiting_room import Place, WaitingRoom
-from mezzotint.queue.worker import Leased, Worker
+from mezzotint.queue.worker import LEASES_MAX, Leased, Worker
 from mezzotint.runtime.clock import Clock
 from mezzotint.runtime.errors import JobFinished, LeaseStale, StorageFull
 
@@ -17,16 +19,26 @@ from mezzotint.runtime.errors import JobFinished, LeaseStale, StorageFull
 class Dispatcher:
     """Brings waiting jobs and free workers together as soon as there are both. On the event loop only."""
 
-    def __init__(self, ledger: Ledger, room: WaitingRoom, keeper: LeaseKeeper, clock: Clock, background: Background) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        room: WaitingRoom,
+        leases: LeaseTable,
+        roster: Roster,
+        endings: LeaseEndings,
+        clock: Clock,
+        background: Background,
+    ) -> None:
         self._ledger = ledger
         self._room = room
-        self._keeper = keeper
+        self._leases = leases
+        self._roster = roster
+        self._endings = endings
         self._clock = clock
         self._background = background
         self._asked = False
         self._paused_until = 0.0
         self.draining = False
-        ledger.listeners.append(self._observe)
 
     def restore(self, job: Job) -> None:
         """After a restart: a job waits, or a worker held it."""
@@ -44,10 +56,9 @@ class Dispatcher:
     def place(self, job: Job) -> Place:
         """Where a waiting job stands; no time is promised while no worker takes its kind."""
         place = self._room.place(job)
-        served = any(job.kind in worker.kinds for worker in self._keeper.workers.values())
-        return place if served else Place(place.position, None)
+        return place if job.kind in self._roster.kinds() else Place(place.position, None)
 
-    async def tick(self) -> None:
+    def tick(self) -> None:
         """Do what has become due: retries, expiries, and what a full disk held up."""
         now = self._clock.now()
         self._room.ripen(now)
@@ -61,7 +72,7 @@ class Dispatcher:
         if self.draining or now < self._paused_until:
             return
         batches: dict[Worker, list[Job]] = {}
-        free = [worker for worker in self._keeper.workers.values() if self._keeper.free(worker)]
+        free = [worker for worker in self._roster.all() if self._free(worker)]
         while free:
             worker = max(free, key=lambda each: each.credits)
             job = self._room.pick(worker.kinds)
@@ -71,11 +82,16 @@ class Dispatcher:
             worker.credits -= 1
             worker.starting += 1
             batches.setdefault(worker, []).append(job)
-            if not self._keeper.free(worker):
+            if not self._free(worker):
                 free.remove(worker)
-        self._room.observe(now)
+        self._room.observe(now, self._roster.kinds())
         for worker, jobs in batches.items():
             self._background.spawn(self._start_all(worker, jobs))
+
+    def _free(self, worker: Worker) -> bool:
+        """The worker can be given a job."""
+        holds = self._leases.held(worker.worker_id) + worker.starting
+        return worker.credits > 0 and holds < LEASES_MAX and not worker.full and not worker.closed
 
     async def _start_all(self, worker: Worker, jobs: Sequence[Job]) -> None:
         started = await asyncio.gather(*(self._start(worker, job) for job in jobs))
@@ -84,7 +100,7 @@ class Dispatcher:
             return
         if worker.closed:
             for job, _ in leased:
-                self._background.spawn(self._keeper.take_back(worker, job))
+                self._background.spawn(self._endings.take_back(worker, job))
         else:
             worker.send(Leased(leased))
 
@@ -110,7 +126,7 @@ class Dispatcher:
         except (JobFinished, LeaseStale):
             return
 
-    def _observe(self, change: Transition) -> None:
+    def observe(self, change: Transition) -> None:
         """Keep the waiting room true to what was kept."""
         before, job = change.before, change.job
         if before and before.state is JobState.RUNNING:

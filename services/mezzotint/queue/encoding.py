@@ -40,17 +40,17 @@ def job_message(job: Job) -> job_pb2.Job:
         state=job_pb2.JobState.ValueType(job.state),
         attempt=job.attempt,
         cost_ms=job.cost_ms,
-        created_at=timestamp(job.created_at),
-        started_at=None if job.started_at is None else timestamp(job.started_at),
-        finished_at=None if job.finished_at is None else timestamp(job.finished_at),
-        failure=failure_message(job.failure) if job.failure else None,
+        created_at=_timestamp(job.created_at),
+        started_at=None if job.started_at is None else _timestamp(job.started_at),
+        finished_at=None if job.finished_at is None else _timestamp(job.finished_at),
+        failure=_failure_message(job.failure) if job.failure else None,
         last_sequence=job.sequence,
     )
 
 
 def sight_message(sight: Sight) -> job_pb2.JobEvent:
     """One thing a watcher sees."""
-    message = job_pb2.JobEvent(sequence=sight.sequence, at=timestamp(sight.at))
+    message = job_pb2.JobEvent(sequence=sight.sequence, at=_timestamp(sight.at))
     if sight.progress:
         progress = sight.progress
         message.progress.attempt, message.progress.step, message.progress.steps = (
@@ -60,22 +60,22 @@ def sight_message(sight: Sight) -> job_pb2.JobEvent:
         )
         message.progress.preview, message.progress.image_index = progress.preview, progress.image_index
     elif sight.event:
-        fill_event(message, sight.event, sight.place)
+        _fill_event(message, sight.event, sight.place)
     return message
 
 
-def fill_event(message: job_pb2.JobEvent, event: JobEvent, place: Place | None) -> None:
+def _fill_event(message: job_pb2.JobEvent, event: JobEvent, place: Place | None) -> None:
     """A state event, in the field of its state."""
     reason = event.failure.message if event.failure else ""
     match event.state:
         case JobState.QUEUED:
-            fill_queued(message.queued, event, place)
+            _fill_queued(message.queued, event, place)
         case JobState.RUNNING:
             message.started.attempt, message.started.worker_id = event.attempt, event.worker_id
         case JobState.SUCCEEDED:
             message.succeeded.result = event.result
         case JobState.FAILED:
-            message.failed.failure.CopyFrom(failure_message(event.failure) if event.failure else job_pb2.Failure())
+            message.failed.failure.CopyFrom(_failure_message(event.failure) if event.failure else job_pb2.Failure())
         case JobState.CANCELLED:
             message.cancelled.SetInParent()
             message.cancelled.reason = reason
@@ -85,7 +85,7 @@ def fill_event(message: job_pb2.JobEvent, event: JobEvent, place: Place | None) 
             message.deferred.reason = reason
 
 
-def fill_queued(message: job_pb2.Queued, event: JobEvent, place: Place | None) -> None:
+def _fill_queued(message: job_pb2.Queued, event: JobEvent, place: Place | None) -> None:
     """A job waits, at a place if it does so now."""
     message.SetInParent()
     if place:
@@ -93,10 +93,10 @@ def fill_queued(message: job_pb2.Queued, event: JobEvent, place: Place | None) -
         if place.eta is not None:
             message.eta.CopyFrom(duration(place.eta))
     if event.failure:
-        message.previous_attempt.CopyFrom(failure_message(event.failure))
+        message.previous_attempt.CopyFrom(_failure_message(event.failure))
 
 
-def failure_message(failure: Failure) -> job_pb2.Failure:
+def _failure_message(failure: Failure) -> job_pb2.Failure:
     """A failure."""
     failure_class = job_pb2.FailureClass.ValueType(failure.failure_class)
     return job_pb2.Failure(failure_class=failure_class, reason=failure.reason, message=failure.message)
@@ -115,7 +115,7 @@ def progress_of(message: job_pb2.Progress) -> Progress:
     return Progress(message.attempt, message.step, message.steps, message.preview, message.image_index)
 
 
-def timestamp(moment: float) -> Timestamp:
+def _timestamp(moment: float) -> Timestamp:
     """Seconds since the epoch, to the microsecond."""
     message = Timestamp()
     message.FromMicroseconds(round(moment * 1e6))

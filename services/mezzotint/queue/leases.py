@@ -33,16 +33,13 @@ class LeaseTable:
         self._workers: dict[str, set[str]] = {}
         self._order: list[tuple[float, str, int]] = []
 
-    def __len__(self) -> int:
-        return len(self._leases)
-
-    def grant(self, ref: LeaseRef, worker_id: str, now: float) -> None:
-        """The worker gets the job for the duration of a lease."""
-        self._add(Lease(ref, worker_id, now + self._duration))
-
-    def restore(self, ref: LeaseRef, worker_id: str, now: float) -> None:
-        """After a restart: the worker held the job, and has the grace to come back for it."""
-        self._add(Lease(ref, worker_id, now + self._grace, seen=True))
+    def grant(self, ref: LeaseRef, worker_id: str, now: float, *, restored: bool = False) -> None:
+        """The worker gets the job for the duration of a lease; `restored`: it had it before a restart, and gets the grace."""
+        assert ref.job_id not in self._leases, f"{ref.job_id} is leased already"
+        lease = Lease(ref, worker_id, now + (self._grace if restored else self._duration), seen=restored)
+        self._leases[ref.job_id] = lease
+        self._workers.setdefault(worker_id, set()).add(ref.job_id)
+        heapq.heappush(self._order, (lease.expires_at, ref.job_id, ref.token))
 
     def holds(self, ref: LeaseRef, worker_id: str) -> bool:
         """The worker holds exactly this lease."""
@@ -100,12 +97,6 @@ class LeaseTable:
                 self.release(lease.ref)
                 over.append(lease)
         return over
-
-    def _add(self, lease: Lease) -> None:
-        assert lease.ref.job_id not in self._leases, f"{lease.ref.job_id} is leased already"
-        self._leases[lease.ref.job_id] = lease
-        self._workers.setdefault(lease.worker_id, set()).add(lease.ref.job_id)
-        heapq.heappush(self._order, (lease.expires_at, lease.ref.job_id, lease.ref.token))
 
     def _renew(self, worker_id: str, named: Iterable[LeaseRef], now: float) -> tuple[set[LeaseRef], list[LeaseRef]]:
         kept, foreign = set(), []

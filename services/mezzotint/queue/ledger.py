@@ -1,28 +1,19 @@
 """Every job that is not final, in memory, and the one way to change it: decide, keep, tell."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from mezzotint.queue import transitions
+from mezzotint.queue.capacity import Capacity
 from mezzotint.queue.engine import Engine, Enqueued
-from mezzotint.queue.job import Job, JobState, NewJob, Transition
+from mezzotint.queue.job import Job, NewJob, Transition
 from mezzotint.runtime.clock import Clock, NewId
-from mezzotint.runtime.errors import JobNotFound, MezzotintError, ServerOverloaded, StorageFull, TierUnknown
+from mezzotint.runtime.errors import JobNotFound, MezzotintError, StorageFull, TierUnknown
 
-OVERLOADED_RETRY_SECONDS = 10.0
 FULL_RETRY_SECONDS = 0.5
 Decide = Callable[[Job], Transition]
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """How many jobs may wait: in all, and of one account."""
-
-    waiting_max: int
-    account_waiting_max: int
 
 
 class Ledger:
@@ -31,16 +22,14 @@ class Ledger:
     `listeners` are told of every change, in the order of a job's changes, on the event loop, after it is kept.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, new_id: NewId, tiers: Collection[str], room: Room) -> None:
+    def __init__(self, engine: Engine, clock: Clock, new_id: NewId, tiers: Collection[str], capacity: Capacity) -> None:
         self._engine = engine
         self._clock = clock
         self._new_id = new_id
         self._tiers = tiers
-        self._room = room
+        self._capacity = capacity
         self._jobs: dict[str, Job] = {}
         self._changing: dict[str, asyncio.Task[Any]] = {}
-        self._waiting: Counter[str] = Counter()
-        self._waiting_total = 0
         self.listeners: list[Callable[[Transition], None]] = []
 
     async def recover(self) -> list[Job]:
@@ -48,7 +37,7 @@ class Ledger:
         jobs = await self._engine.recover()
         for job in jobs:
             self._jobs[job.job_id] = job
-            self._count(job, 1)
+            self._capacity.add(job)
         return jobs
 
     async def enqueue(self, new: NewJob) -> Enqueued:
@@ -57,8 +46,8 @@ class Ledger:
             names = ", ".join(self._tiers)
             raise TierUnknown(f"there is no tier {new.tier!r}; the tiers are {names}", metadata={"tiers": names})
         accepted = transitions.accept(new, self._new_id("job"), self._clock.now())
-        refusal = self._overloaded(new.account_id)
-        self._count(accepted.job, 1)
+        refusal = self._capacity.refusal(new.account_id)
+        self._capacity.add(accepted.job)
         task = asyncio.create_task(self._keep_new(accepted, new, refusal))
         self._changing[accepted.job.job_id] = task
         return await asyncio.shield(task)
@@ -99,7 +88,7 @@ class Ledger:
         finally:
             del self._changing[accepted.job.job_id]
             if kept is None or kept.replayed:
-                self._count(accepted.job, -1)
+                self._capacity.remove(accepted.job)
         if not kept.replayed:
             self._jobs[kept.job.job_id] = kept.job
             self._tell(replace(accepted, job=kept.job))
@@ -123,8 +112,8 @@ class Ledger:
         finally:
             del self._changing[job.job_id]
         if change.before:
-            self._count(change.before, -1)
-        self._count(job, 1)
+            self._capacity.remove(change.before)
+        self._capacity.add(job)
         if job.state.final:
             del self._jobs[job.job_id]
         else:
@@ -135,21 +124,3 @@ class Ledger:
     def _tell(self, change: Transition) -> None:
         for listener in self.listeners:
             listener(change)
-
-    def _count(self, job: Job, by: int) -> None:
-        """Keep the number of waiting jobs; one that is being accepted counts already."""
-        if job.state not in (JobState.QUEUED, JobState.DEFERRED):
-            return
-        self._waiting_total += by
-        self._waiting[job.account_id] += by
-        if not self._waiting[job.account_id]:
-            del self._waiting[job.account_id]
-
-    def _overloaded(self, account_id: str) -> MezzotintError | None:
-        if self._waiting_total >= self._room.waiting_max:
-            text = f"{self._room.waiting_max:,} jobs wait, which is the most; try again later"
-        elif self._waiting[account_id] >= self._room.account_waiting_max:
-            text = f"{self._room.account_waiting_max:,} jobs of this account wait, which is the most; wait for some to finish"
-        else:
-            return None
-        return ServerOverloaded(text, retry_after=OVERLOADED_RETRY_SECONDS)

@@ -1,5 +1,7 @@
 """How fast work is handed out when there is more of it than workers, for honest times of waiting."""
 
+import math
+
 # After this many seconds of backlog an observation counts half.
 HALF_LIFE_SECONDS = 30.0
 # No rate is given before this much was seen.
@@ -19,10 +21,9 @@ class GrantRate:
     def observe(self, now: float, *, backlog: bool, cost_ms: int = 0) -> None:
         """`cost_ms` was granted at `now` (monotonic seconds), and from now on jobs have to wait, or not."""
         if self._since is not None:
-            passed = max(0.0, now - self._since)
-            fade = 0.5 ** (passed / HALF_LIFE_SECONDS)
+            fade = 0.5 ** (max(0.0, now - self._since) / HALF_LIFE_SECONDS)
             self._cost_ms = self._cost_ms * fade + cost_ms
-            self._seconds = self._seconds * fade + passed
+            self._seconds = self._seconds * fade + (1 - fade) * HALF_LIFE_SECONDS / math.log(2)
             self._grants += bool(cost_ms)
         self._since = now if backlog else None
 

@@ -29,9 +29,9 @@ def insert(connection: apsw.Connection, job: Job, new: NewJob, event: JobEvent) 
     fixed = (job.number, job.job_id, job.account_id, new.request_id, new.fingerprint(), job.tier, job.kind)
     numbers = (job.cost_ms, job.attempts_max, job.created_at, job.expires_at)
     connection.execute("INSERT INTO registry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", fixed + numbers)
-    connection.execute("INSERT INTO job VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (job.number, *moving(job)))
+    connection.execute("INSERT INTO job VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (job.number, *_moving(job)))
     connection.execute("INSERT INTO body VALUES (?, ?, NULL)", (job.number, new.payload))
-    record(connection, job.number, event)
+    _record(connection, job.number, event)
 
 
 def move(connection: apsw.Connection, change: Transition) -> None:
@@ -40,10 +40,10 @@ def move(connection: apsw.Connection, change: Transition) -> None:
     connection.execute(
         "UPDATE job SET state = ?, sequence = ?, attempt = ?, token = ?, worker_id = ?, not_before = ?, started_at = ?"
         " WHERE number = ? AND sequence = ?",
-        (*moving(job), job.number, job.sequence - 1),
+        (*_moving(job), job.number, job.sequence - 1),
     )
     assert connection.changes() == 1, f"{job.job_id} was changed from a record that is not its own"
-    record(connection, job.number, change.event)
+    _record(connection, job.number, change.event)
 
 
 def finish(connection: apsw.Connection, change: Transition) -> None:
@@ -52,19 +52,19 @@ def finish(connection: apsw.Connection, change: Transition) -> None:
     connection.execute("DELETE FROM job WHERE number = ? AND sequence = ?", (job.number, job.sequence - 1))
     assert connection.changes() == 1, f"{job.job_id} was changed from a record that is not its own"
     ending = (job.finished_at, *failure_columns(job.failure))
-    connection.execute("INSERT INTO finished VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (job.number, *moving(job), *ending))
+    connection.execute("INSERT INTO finished VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (job.number, *_moving(job), *ending))
     if job.state is JobState.SUCCEEDED:
         connection.execute("UPDATE body SET payload = x'', result = ? WHERE number = ?", (change.event.result, job.number))
-    record(connection, job.number, change.event)
+    _record(connection, job.number, change.event)
 
 
-def record(connection: apsw.Connection, number: int, event: JobEvent) -> None:
+def _record(connection: apsw.Connection, number: int, event: JobEvent) -> None:
     """One event of a job."""
     columns = (number, event.sequence, event.at, int(event.state), event.attempt, event.worker_id)
     connection.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", columns + failure_columns(event.failure))
 
 
-def moving(job: Job) -> tuple[Any, ...]:
+def _moving(job: Job) -> tuple[Any, ...]:
     """The columns that change, in the order of the tables."""
     return (int(job.state), job.sequence, job.attempt, job.token, job.worker_id, job.not_before, job.started_at)
 

@@ -1,22 +1,20 @@
 """Jobs in one SQLite file: write-ahead log, fsync before every answer, one thread that writes and one that reads."""
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import apsw
 
 from mezzotint.queue import sqlite_changes, sqlite_store
 from mezzotint.queue.engine import Enqueued, JobQuery
 from mezzotint.queue.job import Job, JobEvent, JobState, NewJob, Transition
+from mezzotint.queue.sqlite_reader import SqliteReader
 from mezzotint.queue.sqlite_schema import FINISHED_JOBS, HOT_JOBS, event_of, job_of
 from mezzotint.queue.sqlite_writer import SqliteWriter
 from mezzotint.runtime.errors import JobNotFound, MezzotintError, StorageFull
 
-Result = TypeVar("Result")
 STORAGE_RETRY_SECONDS = 30.0
 
 
@@ -26,7 +24,7 @@ class SqliteEngine:
     def __init__(self, store: sqlite_store.SqliteStore) -> None:
         self._store = store
         self._writer = SqliteWriter(store.writing, asyncio.get_running_loop())
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="sqlite-reader")
+        self._reader = SqliteReader(store.reading, self._writer.fail)
         self._writer.start()
 
     @classmethod
@@ -45,13 +43,13 @@ class SqliteEngine:
     async def close(self) -> None:
         """Finish what was begun and let another server open the files."""
         await self._writer.stop()
-        self._reader.shutdown()
+        await self._reader.stop()
         clean = not (self.failed.done() and self.failed.exception())
         await asyncio.to_thread(self._store.close, clean=clean)
 
     async def recover(self) -> list[Job]:
         """Every job that is not final."""
-        return await self._read(lambda reading: [job_of(row) for row in reading.execute(f"{HOT_JOBS} ORDER BY number")])
+        return await self._reader.run(lambda reading: [job_of(row) for row in reading.execute(f"{HOT_JOBS} ORDER BY number")])
 
     async def enqueue(self, accepted: Transition, new: NewJob, refusal: MezzotintError | None = None) -> Enqueued:
         """Keep a new job or find the earlier one."""
@@ -93,11 +91,11 @@ class SqliteEngine:
                     return job_of(row), sqlite_changes.result_of(reading, row[0])
             raise JobNotFound(f"there is no job {job_id}")
 
-        return await self._read(work)
+        return await self._reader.run(work)
 
     async def search(self, query: JobQuery) -> list[Job]:
         """Jobs, newest first."""
-        return await self._read(lambda reading: sqlite_changes.select(reading, query))
+        return await self._reader.run(lambda reading: sqlite_changes.select(reading, query))
 
     async def events(self, job_id: str, after: int) -> list[JobEvent]:
         """The events of a job after a sequence."""
@@ -112,18 +110,8 @@ class SqliteEngine:
             result = sqlite_changes.result_of(reading, rows[-1][0]) if ended else b""
             return [event_of(row[1:], result) for row in rows]
 
-        return await self._read(work)
+        return await self._reader.run(work)
 
     async def forget(self, finished_before: float, limit: int) -> int:
         """Drop jobs that were final before a moment."""
         return await self._writer.run(lambda writing: sqlite_changes.forget(writing, finished_before, limit))
-
-    async def _read(self, work: Callable[[apsw.Connection], Result]) -> Result:
-        """What `work` gives, all of it from one moment."""
-
-        def read() -> Any:
-            with self._store.reading:
-                return work(self._store.reading)
-
-        result: Result = await asyncio.get_running_loop().run_in_executor(self._reader, read)
-        return result

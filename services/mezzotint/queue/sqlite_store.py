@@ -39,7 +39,7 @@ class SqliteStore:
         """New jobs may still come: the reserve is not touched. On the writing thread."""
         if not self.pages_max:
             return True
-        used = pragma(self.writing, "page_count") - pragma(self.writing, "freelist_count")
+        used = _pragma(self.writing, "page_count") - _pragma(self.writing, "freelist_count")
         return used < self.pages_max * (1 - RESERVE_PART)
 
     def close(self, *, clean: bool) -> None:
@@ -57,10 +57,10 @@ class SqliteStore:
 def open_store(folder: Path, bytes_max: int) -> SqliteStore:
     """Open the store in `folder`, made on first use. Raises StoreUnavailable."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = take_lock(folder / LOCK)
+    lock = _take_lock(folder / LOCK)
     path = folder / DATABASE
     try:
-        return open_connections(path, lock, bytes_max)
+        return _open_connections(path, lock, bytes_max)
     except (apsw.CorruptError, apsw.NotADBError) as error:
         os.close(lock)
         raise StoreUnavailable(
@@ -71,7 +71,7 @@ def open_store(folder: Path, bytes_max: int) -> SqliteStore:
         raise
 
 
-def take_lock(path: Path) -> int:
+def _take_lock(path: Path) -> int:
     """Hold the lock file, or raise StoreUnavailable when another server does."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -87,27 +87,27 @@ def take_lock(path: Path) -> int:
     return lock
 
 
-def open_connections(path: Path, lock: int, bytes_max: int) -> SqliteStore:
+def _open_connections(path: Path, lock: int, bytes_max: int) -> SqliteStore:
     """Both connections, the tables made and checked."""
-    writing = connect(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+    writing = _connect(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
     path.chmod(0o600)
-    version = pragma(writing, "user_version")
+    version = _pragma(writing, "user_version")
     if version == 0:
-        create(writing)
+        _create(writing)
     elif version != VERSION:
         raise StoreUnavailable(
             f"{path} has format {version}; this server reads format {VERSION}: use the version that wrote it"
         )
-    check(writing, path)
+    _check(writing, path)
     pages_max = max(bytes_max, DATABASE_BYTES_MIN) // PAGE_BYTES if bytes_max else 0
     if pages_max:
         writing.execute(f"PRAGMA max_page_count = {pages_max}")
     writing.execute("UPDATE meta SET value = 0 WHERE name = 'closed_cleanly'")
     numbers: Any = writing.execute("SELECT coalesce(max(number), 0) FROM registry").get
-    return SqliteStore(writing, connect(path, apsw.SQLITE_OPEN_READONLY), lock, pages_max, numbers)
+    return SqliteStore(writing, _connect(path, apsw.SQLITE_OPEN_READONLY), lock, pages_max, numbers)
 
 
-def connect(path: Path, flags: int) -> apsw.Connection:
+def _connect(path: Path, flags: int) -> apsw.Connection:
     """One connection, set to fsync the log at every commit."""
     connection = apsw.Connection(str(path), flags)
     connection.set_busy_timeout(5000)
@@ -121,7 +121,7 @@ def connect(path: Path, flags: int) -> apsw.Connection:
     return connection
 
 
-def create(connection: apsw.Connection) -> None:
+def _create(connection: apsw.Connection) -> None:
     """The empty database, in one transaction."""
     with connection:
         connection.execute(TABLES)
@@ -129,7 +129,7 @@ def create(connection: apsw.Connection) -> None:
         connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def check(connection: apsw.Connection, path: Path) -> None:
+def _check(connection: apsw.Connection, path: Path) -> None:
     """After an unclean stop: look through the whole database. Raises StoreUnavailable when it is damaged."""
     clean = connection.execute("SELECT value FROM meta WHERE name = 'closed_cleanly'").fetchall()
     if clean == [(1,)]:
@@ -140,7 +140,7 @@ def check(connection: apsw.Connection, path: Path) -> None:
         raise apsw.CorruptError("; ".join(map(str, found)))
 
 
-def pragma(connection: apsw.Connection, name: str) -> int:
+def _pragma(connection: apsw.Connection, name: str) -> int:
     """The number a pragma gives."""
     value = connection.execute(f"PRAGMA {name}").get
     assert isinstance(value, int), f"PRAGMA {name} gave {value!r}"

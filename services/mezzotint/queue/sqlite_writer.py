@@ -47,7 +47,6 @@ class SqliteWriter:
         self._stopping = False
         self._log_pages = 0
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
-        self._broken = False
         self.failed: asyncio.Future[None] = loop.create_future()
         self.committed = 0
         connection.set_wal_hook(self._note_log)
@@ -58,7 +57,7 @@ class SqliteWriter:
 
     async def run(self, work: Callable[[apsw.Connection], Result]) -> Result:
         """What `work` gives, once it is on disk. Raises what it raises, StorageFull, StoreUnavailable."""
-        if self._broken or self._stopping:
+        if self._stopping:
             raise StoreUnavailable("the store does not take changes any more; the server is stopping")
         outcome: asyncio.Future[Result] = self._loop.create_future()
         self._waiting.put(Operation(work, outcome))
@@ -75,7 +74,7 @@ class SqliteWriter:
             while (batch := self._next_batch()) is not None:
                 self._commit(batch)
         except BaseException as error:  # noqa: BLE001  # whatever it was, nobody may be told that a change is on disk
-            self._fail(error)
+            self._loop.call_soon_threadsafe(self.fail, error)
 
     def _next_batch(self) -> list[Operation] | None:
         """Wait for work; None when the writer is to stop. The first of the batch alone: the rest is taken while it is done."""
@@ -95,7 +94,7 @@ class SqliteWriter:
             self._fill(batch, outcomes)
             self._connection.execute("COMMIT")
         except apsw.FullError:
-            self._roll_back()
+            roll_back(self._connection)
             outcomes = [outcome for operation in batch for outcome in self._alone(operation)]
         except BaseException:
             self._loop.call_soon_threadsafe(refuse, batch)
@@ -127,15 +126,11 @@ class SqliteWriter:
             outcome = attempt(self._connection, operation)
             self._connection.execute("COMMIT")
         except apsw.FullError:
-            self._roll_back()
+            roll_back(self._connection)
             return [
                 (operation, None, StorageFull("the queue's disk or store is full; try again later", retry_after=RETRY_SECONDS))
             ]
         return [outcome]
-
-    def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
 
     def _checkpoint(self, mode: int) -> None:
         try:
@@ -147,14 +142,22 @@ class SqliteWriter:
         self._log_pages = pages
         return apsw.SQLITE_OK
 
-    def _fail(self, error: BaseException) -> None:
-        log.error("the store failed; stopping", exc_info=error)
-        self._broken = True
+    def fail(self, error: BaseException) -> StoreUnavailable:
+        """The store has failed: nothing more is taken, what waits is refused. Gives the error to raise. On the event loop."""
         failure = StoreUnavailable(f"the store failed: {error!r}; restart the queue, it recovers by itself")
-        self._loop.call_soon_threadsafe(self.failed.set_exception, failure)
-        while not self._waiting.empty():
-            if operation := self._waiting.get():
-                self._loop.call_soon_threadsafe(refuse, [operation])
+        self._stopping = True
+        if not self.failed.done():
+            log.error("the store failed; stopping", exc_info=error)
+            self.failed.set_exception(failure)
+        left = [operation for _ in range(self._waiting.qsize()) if (operation := self._waiting.get())]
+        refuse(left)
+        return failure
+
+
+def roll_back(connection: apsw.Connection) -> None:
+    """Undo the transaction, unless SQLite has done so."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 def attempt(connection: apsw.Connection, operation: Operation) -> Outcome:

@@ -1,32 +1,11 @@
 """The jobs of one tier that wait, in an order fair to its accounts: stride scheduling charged with the cost of the work."""
 
 import heapq
-from collections import OrderedDict
 from itertools import count
 
+from mezzotint.queue.flows import Flow, Turns
 from mezzotint.queue.job import Job
 from mezzotint.queue.ranks import Ranks
-
-# Accounts that were idle go first, but after this many of them in a row one that waits longer gets its turn.
-FRESH_IN_A_ROW_MAX = 8
-# A heap is rebuilt when it holds this many entries that no longer count, and more of them than ones that do.
-STALE_ENTRIES_MAX = 64
-
-
-class Flow:
-    """One account: its waiting jobs in order with their tags, its pass (the work it has had), and its jobs under way."""
-
-    __slots__ = ("account_id", "fresh", "in_flight", "key", "listed", "tag", "used", "waiting")
-
-    def __init__(self, account_id: str, used: int) -> None:
-        self.account_id = account_id
-        self.waiting: OrderedDict[str, tuple[Job, int]] = OrderedDict()
-        self.used = used
-        self.tag = used
-        self.in_flight = 0
-        self.fresh = False
-        self.listed = False
-        self.key = 0
 
 
 class TierLine:
@@ -37,13 +16,11 @@ class TierLine:
 
     def __init__(self) -> None:
         self._flows: dict[str, Flow] = {}
-        self._fresh: OrderedDict[str, Flow] = OrderedDict()
-        self._old: list[tuple[int, int, int, Flow]] = []
+        self._turns = Turns()
         self._idle: list[tuple[int, int, Flow]] = []
         self._keys = count(1)
         self._now = 0
         self._latest = 0
-        self._fresh_run = 0
         self.ranks = Ranks()
 
     def __len__(self) -> int:
@@ -55,7 +32,9 @@ class TierLine:
         if flow is None:
             flow = self._flows[job.account_id] = Flow(job.account_id, self._now)
         if not flow.waiting:
-            self._activate(flow)
+            back = flow.used <= self._now and not flow.in_flight
+            flow.used = flow.tag = max(flow.used, self._now)
+            (self._turns.welcome if back else self._turns.place)(flow)
         tag = flow.used if front else max(flow.tag, flow.used)
         flow.tag = max(flow.tag, tag + job.cost_ms)
         flow.waiting[job.job_id] = (job, tag)
@@ -71,24 +50,19 @@ class TierLine:
             return False
         self.ranks.remove(entry[1], job.cost_ms)
         if not flow.waiting:
-            self._fresh.pop(flow.account_id, None)
+            self._turns.drop(flow)
             self._rest(flow)
         return True
 
     def pop(self) -> Job:
         """The next job, now under way and charged to its account."""
-        flow = self._next()
-        self._fresh_run = self._fresh_run + 1 if flow.fresh else 0
+        flow = self._turns.next()
         _, (job, tag) = flow.waiting.popitem(last=False)
         self.ranks.remove(tag, job.cost_ms)
-        if flow.fresh:
-            flow.fresh = False
-            del self._fresh[flow.account_id]
-        else:
-            self._now = max(self._now, flow.used)
+        self._now = max(self._now, flow.used)
         self._charge(flow, job)
         if flow.waiting:
-            self._push(flow)
+            self._turns.place(flow)
         self._settle_time()
         return job
 
@@ -106,7 +80,7 @@ class TierLine:
         assert flow.in_flight >= 0, f"{job.job_id} was not under way"
         flow.used += cost_ms - job.cost_ms
         if flow.waiting and not flow.fresh:
-            self._push(flow)
+            self._turns.place(flow)
         elif not flow.waiting:
             self._rest(flow)
 
@@ -121,31 +95,8 @@ class TierLine:
         flow.in_flight += 1
         self._latest = max(self._latest, flow.used)
 
-    def _activate(self, flow: Flow) -> None:
-        if flow.used <= self._now and not flow.in_flight:
-            flow.fresh = True
-            self._fresh[flow.account_id] = flow
-        flow.used = flow.tag = max(flow.used, self._now)
-        if not flow.fresh:
-            self._push(flow)
-
-    def _next(self) -> Flow:
-        while self._old and stale(self._old[0]):
-            heapq.heappop(self._old)
-        if self._fresh and (self._fresh_run < FRESH_IN_A_ROW_MAX or not self._old):
-            return next(iter(self._fresh.values()))
-        return self._old[0][3]
-
-    def _push(self, flow: Flow) -> None:
-        flow.key = next(self._keys)
-        heapq.heappush(self._old, (flow.used, flow.in_flight, flow.key, flow))
-        if len(self._old) > STALE_ENTRIES_MAX + 2 * len(self._flows):
-            self._old = [entry for entry in self._old if not stale(entry)]
-            heapq.heapify(self._old)
-
     def _rest(self, flow: Flow) -> None:
         """The account has nothing that waits: it is remembered only while it is ahead of the others or has work under way."""
-        flow.fresh = False
         if not flow.in_flight and not flow.listed:
             self._list_idle(flow)
         self._settle_time()
@@ -167,9 +118,3 @@ class TierLine:
     def _list_idle(self, flow: Flow) -> None:
         flow.listed = True
         heapq.heappush(self._idle, (flow.used, next(self._keys), flow))
-
-
-def stale(entry: tuple[int, int, int, Flow]) -> bool:
-    """The account moved on since the entry was made."""
-    flow = entry[3]
-    return flow.key != entry[2] or not flow.waiting or flow.fresh

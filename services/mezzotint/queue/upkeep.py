@@ -1,11 +1,12 @@
 """What the queue does by itself: looks after time, forgets old jobs, and stops in order."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 
 from mezzotint.queue.dispatcher import Dispatcher
 from mezzotint.queue.engine import Engine
 from mezzotint.queue.lease_keeper import LeaseKeeper
+from mezzotint.queue.roster import Roster
 from mezzotint.queue.watching import WatchHub
 from mezzotint.queue.worker import DrainOrder
 from mezzotint.runtime.clock import Clock
@@ -17,13 +18,6 @@ FORGET_PAUSE_SECONDS = 0.05
 FORGET_EVERY_SECONDS = 60.0
 # Of the time a stopping server has, the part in which workers may finish.
 DRAIN_PART = 0.8
-
-
-async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-    """Do `work` again and again."""
-    while True:
-        await work()
-        await asyncio.sleep(seconds)
 
 
 class Retention:
@@ -45,26 +39,53 @@ class Retention:
             await asyncio.sleep(FORGET_PAUSE_SECONDS)
 
 
+class Upkeep:
+    """Looks at the clock every `seconds`, and now and then for jobs to forget. A defect ends `run`, and the process with it."""
+
+    def __init__(self, ticks: Sequence[Callable[[], None]], retention: Retention, seconds: float) -> None:
+        self._ticks = ticks
+        self._retention = retention
+        self._seconds = seconds
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tick())
+            group.create_task(self._forget())
+
+    async def _tick(self) -> None:
+        while True:
+            for tick in self._ticks:
+                tick()
+            await asyncio.sleep(self._seconds)
+
+    async def _forget(self) -> None:
+        while True:
+            await self._retention.sweep()
+            await asyncio.sleep(FORGET_EVERY_SECONDS)
+
+
 class Closing:
     """The orderly end: no new leases, workers finish what they hold for a while, watchers are sent away."""
 
-    def __init__(self, dispatcher: Dispatcher, keeper: LeaseKeeper, hub: WatchHub, seconds: float) -> None:
+    def __init__(self, dispatcher: Dispatcher, keeper: LeaseKeeper, roster: Roster, hub: WatchHub, seconds: float) -> None:
         self._dispatcher = dispatcher
         self._keeper = keeper
+        self._roster = roster
         self._hub = hub
-        self._seconds = seconds
+        self._seconds = seconds * DRAIN_PART
 
     async def when(self, draining: asyncio.Event) -> None:
         """Do so once `draining` is set. Workers that are not done after most of the drain time keep their leases."""
         await draining.wait()
         self._dispatcher.draining = True
         self._hub.drain()
-        for worker in self._keeper.workers.values():
+        for worker in self._roster.all():
             worker.send(DrainOrder())
         try:
             async with asyncio.timeout(self._seconds):
                 await self._keeper.idle()
         except TimeoutError:
             pass
-        for worker in list(self._keeper.workers.values()):
+        for worker in list(self._roster.all()):
             worker.close(ServerDraining("the queue is stopping; come back with the leases you hold"))

@@ -90,10 +90,10 @@ class WaitingRoom:
         """The jobs that wait and should have begun by now; each is given once."""
         return self._expiries.due(now)
 
-    def observe(self, now: float) -> None:
-        """After a round of picks, at a monotonic moment: what is still ready has to wait."""
-        for kind in self._kinds.values():
-            kind.rate.observe(now, backlog=len(kind.scheduler) > 0, cost_ms=kind.granted_ms)
+    def observe(self, now: float, served: Collection[str]) -> None:
+        """After a round of picks, at a monotonic moment: what is ready has to wait for the workers, of the `served` kinds."""
+        for name, kind in self._kinds.items():
+            kind.rate.observe(now, backlog=name in served and len(kind.scheduler) > 0, cost_ms=kind.granted_ms)
             kind.granted_ms = 0
 
     def place(self, job: Job) -> Place:

@@ -82,7 +82,6 @@ class WatchHub:
         self._pace = pace
         self._watchers: dict[str, set[Watcher]] = {}
         self._draining = False
-        ledger.listeners.append(self._observe)
 
     async def watch(self, job_id: str, account_id: str, after: int) -> AsyncIterator[Sight]:
         """Everything that happens to a job after a sequence, until its end.
@@ -169,6 +168,7 @@ class WatchHub:
         now = self._clock.now()
         return Sight(last, now, JobEvent(last, now, JobState.QUEUED), place)
 
-    def _observe(self, change: Transition) -> None:
+    def observe(self, change: Transition) -> None:
+        """A job changed: tell whoever watches it."""
         for watcher in self._watchers.get(change.job.job_id, ()):
             watcher.tell(change)

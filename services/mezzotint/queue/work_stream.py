@@ -10,6 +10,7 @@ from mezzotint.queue.background import Background
 from mezzotint.queue.backoff import Backoff
 from mezzotint.queue.dispatcher import Dispatcher
 from mezzotint.queue.encoding import PREVIEW_BYTES_MAX, duration, failure_of, job_message, progress_of
+from mezzotint.queue.lease_endings import LeaseEndings
 from mezzotint.queue.lease_keeper import LeaseKeeper
 from mezzotint.queue.leases import LeaseRef
 from mezzotint.queue.ledger import Decide, Ledger
@@ -28,6 +29,7 @@ class Floor:
 
     ledger: Ledger
     keeper: LeaseKeeper
+    endings: LeaseEndings
     dispatcher: Dispatcher
     hub: WatchHub
     background: Background
@@ -108,13 +110,15 @@ class WorkStream:
         if len(report.progress.preview) > PREVIEW_BYTES_MAX:
             raise FieldInvalid.of("progress.preview", f"must have at most {PREVIEW_BYTES_MAX} bytes")
         ref = ref_of(report.lease)
+        if ref in worker.settling:
+            return
         if self._floor.keeper.holds(worker, ref) and (job := self._floor.ledger.hot(ref.job_id)):
             self._floor.hub.report(job, progress_of(report.progress))
 
     def _end(self, worker: Worker, request: work_pb2.WorkRequest) -> None:
         ref, decide = self._ending(worker, request)
         worker.settling.add(ref)
-        task = self._floor.background.spawn(self._floor.keeper.end(worker, ref, decide))
+        task = self._floor.background.spawn(self._floor.endings.end(worker, ref, decide))
         self._ends.add(task)
         task.add_done_callback(self._ends.discard)
 

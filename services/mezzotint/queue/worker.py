@@ -48,7 +48,7 @@ Message = Leased | Withdrawn | Settlement | DrainOrder
 
 
 class Worker:
-    """One open stream. `closed` is set when it is over, with the error that ends it if there is one."""
+    """One open stream. `starting` counts jobs that are being leased to it, `settling` holds leases whose end is being kept."""
 
     def __init__(self, worker_id: str, kinds: Sequence[str]) -> None:
         self.worker_id = worker_id
@@ -104,11 +104,9 @@ class Worker:
         return message
 
     def close(self, error: Exception | None = None) -> None:
-        """End the stream once the messages on their way are taken, or at once with `error`."""
+        """End the stream, with `error` if there is one, once the messages on their way are taken."""
         if self.closed:
             return
         self.closed, self.error = True, error
-        if error:
-            self._outbox.clear()
         self._filled.set()
         self._emptied.set()

@@ -1,0 +1,69 @@
+"""How leases end: by what the worker says, by its silence, or because they never reached it."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from mezzotint.queue import transitions
+from mezzotint.queue.background import Background
+from mezzotint.queue.job import Failure, FailureClass, Job, JobState, Transition
+from mezzotint.queue.leases import LeaseRef, LeaseTable
+from mezzotint.queue.ledger import Decide, Ledger
+from mezzotint.queue.worker import Settlement, Worker
+from mezzotint.runtime.clock import Clock
+from mezzotint.runtime.errors import JobFinished, JobNotFound, LeaseStale
+
+LOST = Failure(FailureClass.WORKER_LOST, "LEASE_STALE", "the worker stopped answering; the job goes to another")
+
+
+class LeaseEndings:
+    """Takes leases off the table and keeps what that means for their jobs. On the event loop only."""
+
+    def __init__(self, ledger: Ledger, leases: LeaseTable, clock: Clock, background: Background) -> None:
+        self._ledger = ledger
+        self._leases = leases
+        self._clock = clock
+        self._background = background
+
+    async def end(self, worker: Worker, ref: LeaseRef, decide: Decide) -> None:
+        """The worker ended a lease, in the way `decide` says: keep that, and answer with what became of it."""
+        if self._leases.holds(ref, worker.worker_id):
+            self._leases.release(ref)
+        try:
+            await self._ledger.insist(ref.job_id, decide)
+        except (JobFinished, JobNotFound, LeaseStale) as error:
+            reason = JobFinished.reason if isinstance(error, JobFinished) else LeaseStale.reason
+            again = await self._settled_before(worker, ref)
+            worker.send(Settlement(ref, accepted=again, reason="" if again else reason))
+        else:
+            worker.send(Settlement(ref, accepted=True))
+        finally:
+            worker.settling.discard(ref)
+
+    async def take_back(self, worker: Worker, job: Job) -> None:
+        """A lease that never reached its worker ends as if it had not been."""
+        self._leases.release(LeaseRef(job.job_id, job.token))
+        now = self._clock.now()
+        await self._unless_over(job.job_id, lambda found: transitions.hand_back(found, worker.worker_id, job.token, now))
+
+    def lose(self, worker_id: str, refs: Sequence[LeaseRef]) -> None:
+        """The worker has given these leases up without a word, or is gone."""
+        for ref in refs:
+            self._leases.release(ref)
+            self._background.spawn(self._unless_over(ref.job_id, partial(self._lost, worker_id, ref.token)))
+
+    def _lost(self, worker_id: str, token: int, job: Job) -> Transition:
+        return transitions.fail(job, worker_id, token, LOST, self._clock.now(), 0.0)
+
+    async def _unless_over(self, job_id: str, decide: Decide) -> None:
+        try:
+            await self._ledger.insist(job_id, decide)
+        except (JobFinished, JobNotFound, LeaseStale):
+            return
+
+    async def _settled_before(self, worker: Worker, ref: LeaseRef) -> bool:
+        """The worker says again what was kept when it said so first: its answer was lost on the way."""
+        try:
+            job, _ = await self._ledger.get(ref.job_id)
+        except JobNotFound:
+            return False
+        return job.state is JobState.SUCCEEDED and (job.token, job.worker_id) == (ref.token, worker.worker_id)
