@@ -1,5 +1,7 @@
 """python -m benchmarks.first_picture [--json] [--quick]: see README.md beside this file."""
 
+from __future__ import annotations
+
 import argparse
 import asyncio
 import json
