@@ -49,7 +49,7 @@ class Suite:
         environment: Mapping[str, Mapping[str, str]] | None = None,
         ready_seconds_max: float = READY_SECONDS_MAX,
     ) -> AsyncIterator[Self]:
-        """Start all services on the data folder, wait until each is ready, and stop them in reverse order at the end.
+        """Start all services on the data folder, wait until each is ready, and stop them in order at the end.
 
         `ports`: the documented ones, any free ones, or one for each service and for "http". `environment`: more variables for
         single services, by service. No process outlives this one, also when this one is killed. Raises ServiceFailed when a
@@ -60,11 +60,14 @@ class Suite:
         with exclusive(data):
             make_identities(data)
             suite = cls(data, numbers(ports), environment or {})
+            stages: tuple[tuple[str, ...], ...] = (plan.SERVICES,)
             try:
                 await suite._start(ready_seconds_max)
+                # Only a suite that ran has calls and leases to end in order.
+                stages = plan.STOPPED
                 yield suite
             finally:
-                await suite._stop()
+                await suite._stop(stages)
 
     def pid(self, service: str) -> int:
         """The process id of a service."""
@@ -99,10 +102,10 @@ class Suite:
                 each.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
 
-    async def _stop(self) -> None:
+    async def _stop(self, stages: tuple[tuple[str, ...], ...]) -> None:
         try:
-            for name in reversed(plan.SERVICES):
-                await self._processes[name].stop()
+            for stage in stages:
+                await asyncio.gather(*(self._processes[name].stop() for name in stage))
         finally:
             for process in self._processes.values():
                 process.kill()

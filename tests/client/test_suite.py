@@ -14,14 +14,16 @@ from pathlib import Path
 import psutil
 import pytest
 import pytest_asyncio
+from click.testing import CliRunner, Result
 
 from mezzotint_client import Client
+from mezzotint_client.cli import main
 from mezzotint_client.local_account import local_account
-from mezzotint_client.plan import SERVICES
+from mezzotint_client.plan import SERVICES, WITHHELD
 from mezzotint_client.process import ServiceFailed
 from mezzotint_client.profile import Profile, authority_pem
 from mezzotint_client.suite import DataInUse, Suite
-from tests.client.programs import ENVIRONMENT, MEZZOTINT, SECONDS_MAX, mezzotint
+from tests.client.programs import ENVIRONMENT, MEZZOTINT, SECONDS_MAX
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -46,14 +48,23 @@ def client_of(suite: Suite, credential: str) -> Client:
     return Client.connect(suite.addresses["gateway"], authority_pem=pem, credential=credential)
 
 
-async def run(suite: Suite, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return await asyncio.to_thread(mezzotint, *arguments, "--data", suite.data, cwd=suite.data, **environment)
+async def run(*arguments: object, **environment: str) -> Result:
+    """A command in this process, in the data folder of the suite: starting Python for each takes its time."""
+    runner = CliRunner(env=dict.fromkeys(WITHHELD) | environment)
+    return await asyncio.to_thread(runner.invoke, main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(autouse=True)
+def in_data_folder(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands find the suite by its data folder and write their files there."""
+    monkeypatch.setenv("MEZZOTINT_DATA", str(suite.data))
+    monkeypatch.chdir(suite.data)
 
 
 async def test_every_service_answers(suite: Suite) -> None:
     """Each process is a service of its own; both doors of the gateway are open."""
     assert len({suite.pid(name) for name in SERVICES}) == len(SERVICES)
-    with await asyncio.to_thread(urllib.request.urlopen, f"{suite.http_url}/healthz") as response:
+    with await asyncio.to_thread(urllib.request.urlopen, f"{suite.http_url}/health/ready") as response:
         assert response.status == 200
 
 
@@ -67,8 +78,8 @@ async def test_a_data_folder_serves_one_suite(suite: Suite) -> None:
 async def test_the_local_account_is_made_once(suite: Suite, profile: Profile) -> None:
     """The same key is given again as long as it works, and another of the same account once it was revoked."""
     assert await local_account(suite.data, suite.addresses["gateway"]) == profile
-    listed = await run(suite, "keys", "list")
-    assert (await run(suite, "keys", "revoke", re.findall(r"key_\w+", listed.stdout)[0])).returncode == 0
+    listed = await run("keys", "list")
+    assert (await run("keys", "revoke", re.findall(r"key_\w+", listed.stdout)[0])).exit_code == 0
     renewed = await local_account(suite.data, suite.addresses["gateway"])
     assert (renewed.email, renewed.api_key != profile.api_key) == (profile.email, True)
 
@@ -109,8 +120,8 @@ async def test_a_service_that_cannot_start_is_reported(tmp_path: Path) -> None:
 
 async def test_generating_prints_the_file(suite: Suite, profile: Profile) -> None:
     """Standard output is the file's name and nothing else; how it went is on standard error."""
-    done = await run(suite, "generate", "a red heart", "--steps", "2", "--seed", "7", "--out", "heart.png")
-    assert (done.returncode, done.stdout) == (0, "heart.png\n")
+    done = await run("generate", "a red heart", "--steps", "2", "--seed", "7", "--out", "heart.png")
+    assert (done.exit_code, done.stdout) == (0, "heart.png\n")
     assert "drawn by aquatint" in done.stderr
     assert "▀" not in done.stderr
     assert (suite.data / "heart.png").read_bytes().startswith(b"\x89PNG")
@@ -152,50 +163,48 @@ async def test_ctrl_c_cancels_the_generation(suite: Suite, profile: Profile) -> 
         process.send_signal(signal.SIGINT)
         assert await asyncio.to_thread(process.wait, SECONDS_MAX) == 130
     job = accepted.split()[1]
-    while (state := (await run(suite, "jobs", "show", job)).stdout.splitlines()[1].split()[1]) in {"queued", "running"}:
+    while (state := (await run("jobs", "show", job)).stdout.splitlines()[1].split()[1]) in {"queued", "running"}:
         pass
     assert state == "cancelled"
 
 
 async def test_jobs_are_listed_shown_and_fetched(suite: Suite, profile: Profile) -> None:
     """What was drawn can be found and fetched later; identifiers are printed whole."""
-    drawn = await run(suite, "generate", "two red hearts", "--steps", "2", "--images", "2", "--format", "webp")
-    first = (await run(suite, "jobs", "list", "--count", "1")).stdout.splitlines()[1]
+    drawn = await run("generate", "two red hearts", "--steps", "2", "--images", "2", "--format", "webp")
+    first = (await run("jobs", "list", "--count", "1")).stdout.splitlines()[1]
     job, state = first.split()[:2]
     assert (len(job), state) == (30, "succeeded")
-    assert "image 1   256x256 webp" in (await run(suite, "jobs", "show", job)).stdout
-    fetched = await run(suite, "jobs", "fetch", job)
+    assert "image 1   256x256 webp" in (await run("jobs", "show", job)).stdout
+    fetched = await run("jobs", "fetch", job)
     assert fetched.stdout.split() == [f"out/{job}-0.webp", f"out/{job}-1.webp"]
     original = suite.data / drawn.stdout.split()[1]
     assert (suite.data / fetched.stdout.split()[1]).read_bytes() == original.read_bytes()
-    refused = await run(suite, "jobs", "cancel", job)
-    assert (refused.returncode, "JOB_FINISHED" in refused.stderr) == (1, True)
+    refused = await run("jobs", "cancel", job)
+    assert (refused.exit_code, "JOB_FINISHED" in refused.stderr) == (1, True)
 
 
 async def test_keys_are_made_rotated_and_revoked(suite: Suite, profile: Profile) -> None:
     """A secret is all that standard output holds; a revoked key stops, and the error says what to do."""
-    secret = (await run(suite, "keys", "create", "[b]ci", "--scope", "keys:manage")).stdout.strip()
-    listed = (await run(suite, "keys", "list", MEZZOTINT_API_KEY=secret)).stdout
+    secret = (await run("keys", "create", "[b]ci", "--scope", "keys:manage")).stdout.strip()
+    listed = (await run("keys", "list", MEZZOTINT_API_KEY=secret)).stdout
     assert "[b]ci" in listed
     key_id = next(line.split()[0] for line in listed.splitlines() if "[b]ci" in line)
-    rotated = (await run(suite, "keys", "rotate", key_id)).stdout.strip()
-    refused = await run(suite, "keys", "list", MEZZOTINT_API_KEY=secret)
-    assert (refused.returncode, "keys create" in refused.stderr) == (1, True)
-    assert (await run(suite, "keys", "list", MEZZOTINT_API_KEY=rotated)).returncode == 0
+    rotated = (await run("keys", "rotate", key_id)).stdout.strip()
+    refused = await run("keys", "list", MEZZOTINT_API_KEY=secret)
+    assert (refused.exit_code, "keys create" in refused.stderr) == (1, True)
+    assert (await run("keys", "list", MEZZOTINT_API_KEY=rotated)).exit_code == 0
 
 
 async def test_accounts_are_opened_shown_and_moved(suite: Suite, tmp_path: Path) -> None:
     """A person on another machine needs only the address and the authority's certificate; an operator moves them to a tier."""
     remote = ("--address", suite.addresses["gateway"], "--authority", suite.data / "tls" / "ca.pem", "--data", tmp_path)
-    create = [MEZZOTINT, "account", "create", "--email", "Ada@example.org", "--password-stdin", *map(str, remote)]
-    done = await asyncio.to_thread(
-        subprocess.run, create, input="correct horse\n", env=ENVIRONMENT, capture_output=True, text=True, check=True
-    )
+    create = ["account", "create", "--email", "Ada@example.org", "--password-stdin", *map(str, remote)]
+    done = await asyncio.to_thread(CliRunner().invoke, main, create, input="correct horse\n")
     assert "ada@example.org" in done.stdout
-    moved = await run(suite, "account", "set-tier", "ada@example.org", "pro", "--auth-address", suite.addresses["auth"])
-    assert moved.returncode == 0
+    moved = await run("account", "set-tier", "ada@example.org", "pro", "--auth-address", suite.addresses["auth"])
+    assert moved.exit_code == 0
     authority = str(suite.data / "tls" / "ca.pem")
-    shown = await asyncio.to_thread(mezzotint, "account", "show", "--data", tmp_path, MEZZOTINT_AUTHORITY=authority)
+    shown = await run("account", "show", "--data", tmp_path, MEZZOTINT_AUTHORITY=authority)
     assert "tier     pro" in shown.stdout
-    unknown = await run(suite, "account", "set-tier", "ada@example.org", "gold", "--auth-address", suite.addresses["auth"])
-    assert (unknown.returncode, "TIER_UNKNOWN" in unknown.stderr) == (1, True)
+    unknown = await run("account", "set-tier", "ada@example.org", "gold", "--auth-address", suite.addresses["auth"])
+    assert (unknown.exit_code, "TIER_UNKNOWN" in unknown.stderr) == (1, True)

@@ -69,7 +69,9 @@ def lines_to_try(suite: Suite) -> tuple[str, str, str]:
     data = "" if suite.data == user_data_path("mezzotint").resolve() else f" --data {shlex.quote(str(suite.data))}"
     generate = f'{this_command()} generate{data} "a red heart"'
     listing = f"grpcurl $({this_command()} grpcurl-flags{data}) {suite.addresses['queue']} list"
-    return generate, curl_line(suite), listing
+    # The shell splits what $(…) gives at every space, quoted or not, unless it reads the line again.
+    spaced = shlex.quote(str(suite.data)) != str(suite.data)
+    return generate, curl_line(suite), f'eval "{listing}"' if spaced else listing
 
 
 def curl_line(suite: Suite) -> str:
