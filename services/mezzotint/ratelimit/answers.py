@@ -2,37 +2,38 @@
 
 from collections import deque
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Any
 
 from mezzotint.ratelimit.limit import NANOSECONDS, Moment
+from mezzotint.ratelimit.packing import pack, unpack
 from mezzotint.runtime.errors import RequestIdReused, ServerOverloaded
 
-Answer = TypeVar("Answer")
 REMEMBERED_SECONDS = 600
 ANSWERS_MAX = 1_000_000
 
 
-class Answers(Generic[Answer]):
-    """Answers by key, each kept for `REMEMBERED_SECONDS`."""
+class Answers:
+    """Answers by key, each kept for `REMEMBERED_SECONDS`; an answer is whatever packing.py takes."""
 
     def __init__(self, answers_max: int = ANSWERS_MAX) -> None:
         self._max = answers_max
-        self._answers: dict[Hashable, tuple[Hashable, Answer]] = {}
+        self._answers: dict[Hashable, bytes] = {}
         self._ends: deque[tuple[int, Hashable]] = deque()
 
     def __len__(self) -> int:
         return len(self._answers)
 
-    def find(self, key: Hashable, asked: Hashable) -> Answer | None:
-        """The answer given before; None: none was. Raises RequestIdReused if something else was asked then."""
+    def find(self, key: Hashable, asked: int) -> Any | None:
+        """The answer given before; None: none was. Raises RequestIdReused when `asked`, which tells requests apart, was another."""
         known = self._answers.get(key)
         if known is None:
             return None
-        if known[0] != asked:
+        asked_before, answer = unpack(known)
+        if asked_before != asked:
             raise RequestIdReused(
                 f"this request id was used for other charges less than {REMEMBERED_SECONDS} s ago; choose a fresh one a request"
             )
-        return known[1]
+        return answer
 
     def require_room(self, at: Moment) -> None:
         """Raise ServerOverloaded unless one more answer may be kept."""
@@ -42,10 +43,10 @@ class Answers(Generic[Answer]):
                 retry_after=max(0, self._ends[0][0] - at.steady_ns) / NANOSECONDS,
             )
 
-    def keep(self, key: Hashable, asked: Hashable, answer: Answer, at: Moment) -> None:
+    def keep(self, key: Hashable, asked: int, answer: Any, at: Moment) -> None:
         """Remember an answer for a while. The key must be new."""
         assert key not in self._answers, "an answer is given once"
-        self._answers[key] = (asked, answer)
+        self._answers[key] = pack(asked, answer)
         self._ends.append((at.steady_ns + REMEMBERED_SECONDS * NANOSECONDS, key))
 
     def forget(self, at: Moment) -> None:

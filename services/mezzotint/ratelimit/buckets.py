@@ -16,7 +16,8 @@ class Buckets:
         self._max = buckets_max
         self._states: dict[str, dict[str, State]] = {}
         # Every bucket once, in the order in which they are looked at to be forgotten.
-        self._turns: deque[tuple[Limit, str]] = deque()
+        self._turns: deque[tuple[str, str]] = deque()
+        self._limits: dict[str, Limit] = {}
 
     def __len__(self) -> int:
         return len(self._turns)
@@ -31,7 +32,8 @@ class Buckets:
         key = "" if limit.shared else account_id
         states = self._states.setdefault(limit.name, {})
         if key not in states:
-            self._turns.append((limit, key))
+            self._turns.append((limit.name, key))
+            self._limits[limit.name] = limit
         states[key] = state
 
     def require_room(self, count: int) -> None:
@@ -45,9 +47,9 @@ class Buckets:
     def forget(self, at: Moment, count: int) -> None:
         """Look at the next `count` buckets and drop those that are whole."""
         for _ in range(min(count, len(self._turns))):
-            limit, key = turn = self._turns.popleft()
-            states = self._states[limit.name]
-            if limit.whole(states[key], at):
+            name, key = turn = self._turns.popleft()
+            states = self._states[name]
+            if self._limits[name].whole(states[key], at):
                 del states[key]
             else:
                 self._turns.append(turn)

@@ -2,7 +2,7 @@
 
 import datetime
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from mezzotint.ratelimit.limit import NANOSECONDS, Moment
 
@@ -11,11 +11,9 @@ SECONDS: dict[Period, int] = {"minute": 60, "hour": 3600, "day": 86400}
 DECEMBER = 12
 
 
-class Spent(NamedTuple):
-    """What was charged in the window that ends at `until_ns` (UTC, since the epoch)."""
-
-    until_ns: int
-    used: int
+# When the window ends (nanoseconds since the epoch), and what was charged in it. A plain tuple, which the garbage collector
+# does not look into for long; see packing.py.
+Spent = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +38,38 @@ class CalendarQuota:
 
     def current(self, spent: Spent | None, at: Moment) -> Spent:
         """What counts now. A window stays in force until its end is reached, even if the clock stands before its begin."""
-        if spent is not None and at.wall_ns < spent.until_ns:
+        if spent is not None and at.wall_ns < spent[0]:
             return spent
-        return Spent(window_end_ns(self.period, at.wall_ns), 0)
+        return window_end_ns(self.period, at.wall_ns), 0
 
     def peek(self, spent: Spent | None, at: Moment) -> tuple[int, int]:
         """What is left in the window, and how long it lasts; 0 when nothing is used."""
-        current = self.current(spent, at)
-        return max(0, self.count - current.used), current.until_ns - at.wall_ns if current.used else 0
+        until_ns, used = self.current(spent, at)
+        return max(0, self.count - used), until_ns - at.wall_ns if used else 0
 
     def wait_ns(self, spent: Spent | None, amount: int, at: Moment) -> int | None:
         """How long until `amount` fits into the window; None: it is larger than the count."""
         if amount > self.count:
             return None
-        current = self.current(spent, at)
-        return 0 if current.used + amount <= self.count else current.until_ns - at.wall_ns
+        until_ns, used = self.current(spent, at)
+        return 0 if used + amount <= self.count else until_ns - at.wall_ns
 
     def charge(self, spent: Spent | None, amount: int, at: Moment) -> Spent:
         """The window with `amount` used."""
         until_ns, used = self.current(spent, at)
-        return Spent(until_ns, used + amount)
+        return until_ns, used + amount
 
     def refund(self, spent: Spent, amount: int, charged: Spent, at: Moment) -> Spent:
         """The window with `amount` less used if it was charged in this window; a window that is over takes nothing back."""
-        if spent.until_ns != charged.until_ns or self.whole(spent, at):
+        until_ns, used = spent
+        if until_ns != charged[0] or self.whole(spent, at):
             return spent
-        return Spent(spent.until_ns, max(0, spent.used - amount))
+        return until_ns, max(0, used - amount)
 
     def whole(self, spent: Spent, at: Moment) -> bool:
         """Whether the window is over or nothing of it is used."""
-        return spent.used == 0 or at.wall_ns >= spent.until_ns
+        until_ns, used = spent
+        return used == 0 or at.wall_ns >= until_ns
 
 
 def window_end_ns(period: Period, wall_ns: int) -> int:

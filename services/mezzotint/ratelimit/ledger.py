@@ -4,13 +4,13 @@ One event loop owns a ledger, so nothing here locks or waits. Time comes in with
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mezzotint.ratelimit.answers import ANSWERS_MAX, Answers
 from mezzotint.ratelimit.buckets import BUCKETS_MAX, Buckets
 from mezzotint.ratelimit.limit import Decision, Moment, State, Status, Subject
 from mezzotint.ratelimit.policy import Policy
-from mezzotint.ratelimit.reservations import RESERVATIONS_MAX, Reservation, Reservations
+from mezzotint.ratelimit.reservations import RESERVATIONS_MAX, Reservation, Reservations, unpacked
 from mezzotint.ratelimit.tally import Amounts, Tally
 from mezzotint.runtime.clock import NewId
 from mezzotint.runtime.errors import FieldInvalid
@@ -30,18 +30,19 @@ class Caps:
 
 
 class Reserved(NamedTuple):
-    """The answer of a reservation; `reservation` is None when it was denied."""
+    """The answer of a reservation; denied: without id and end."""
 
     decision: Decision
-    reservation: Reservation | None
+    reservation_id: str
+    ends_wall_ns: int
 
 
 class Saved(NamedTuple):
-    """What outlives the process: lasting states by limit and key, and open reservations."""
+    """What outlives the process: lasting states by limit and key, and open reservations, packed."""
 
     wall_ns: int
     states: dict[str, dict[str, State]]
-    reservations: list[Reservation]
+    reservations: list[bytes]
 
 
 class Ledger:
@@ -55,40 +56,38 @@ class Ledger:
         self._buckets = Buckets(caps.buckets_max)
         self._tally = Tally(self._buckets)
         self._reservations = Reservations(caps.reservations_max)
-        self._checks: Answers[Decision] = Answers(caps.answers_max)
-        self._reserves: Answers[Reserved] = Answers(caps.answers_max)
-        self._commits: Answers[bool] = Answers(caps.answers_max)
+        self._checks, self._reserves, self._commits = (Answers(caps.answers_max) for _ in range(3))
 
     def check(self, request_id: str, subject: Subject, amounts: Amounts, at: Moment) -> Decision:
         """Charge for good. Raises TierUnknown, RequestIdReused, ServerOverloaded; a denial is decided anew on a retry."""
         self.advance(at)
         limits = self._policy.limits_of(subject.tier)
-        key, asked = (subject.account_id, request_id), tuple(sorted(amounts.items()))
+        key, asked = (subject.account_id, request_id), fingerprint(amounts)
         if known := self._checks.find(key, asked):
-            return known
+            return self._decision(known)
         self._checks.require_room(at)
         decision, _ = self._tally.decide(subject.account_id, limits, amounts, at)
         if decision.allowed:
-            self._checks.keep(key, asked, decision, at)
+            self._checks.keep(key, asked, plain(decision), at)
         return decision
 
     def reserve(self, request_id: str, subject: Subject, amounts: Amounts, hold_ns: int, at: Moment) -> Reserved:
         """Charge until it is settled, at most for `hold_ns`. Raises as `check` does."""
         self.advance(at)
         limits = self._policy.limits_of(subject.tier)
-        key, asked = (subject.account_id, request_id), tuple(sorted(amounts.items()))
+        key, asked = (subject.account_id, request_id), fingerprint(amounts)
         if known := self._reserves.find(key, asked):
-            return known
+            return Reserved(self._decision(known[0]), *known[1:])
         self._reserves.require_room(at)
         self._reservations.require_room()
         decision, lines = self._tally.decide(subject.account_id, limits, amounts, at)
         if not decision.allowed:
-            return Reserved(decision, None)
+            return Reserved(decision, "", 0)
         ends = Moment(at.steady_ns + hold_ns, at.wall_ns + hold_ns)
         reservation = Reservation(self._new_id("rsv"), subject.account_id, subject.tier, lines, ends)
         self._reservations.add(reservation)
-        answer = Reserved(decision, reservation)
-        self._reserves.keep(key, asked, answer, at)
+        answer = Reserved(decision, reservation.id, ends.wall_ns)
+        self._reserves.keep(key, asked, (plain(decision), *answer[1:]), at)
         return answer
 
     def commit(self, reservation_id: str, subject: Subject, amounts: Amounts, at: Moment) -> bool:
@@ -97,9 +96,9 @@ class Ledger:
         Raises FieldInvalid if the reservation is another account's; for a late one TierUnknown, ServerOverloaded.
         """
         self.advance(at)
-        known = self._commits.find(reservation_id, ())
+        known = self._commits.find(reservation_id, 0)
         if known is not None:
-            return known
+            return bool(known)
         reservation = self._open(reservation_id, at)
         if reservation is None:
             limits = self._policy.limits_of(subject.tier)
@@ -112,7 +111,7 @@ class Ledger:
                 )
             self._reservations.remove(reservation)
             self._tally.settle(reservation.account_id, self._policy.limits_of(reservation.tier), reservation.lines, amounts, at)
-        self._commits.keep(reservation_id, (), reservation is None, at)
+        self._commits.keep(reservation_id, 0, reservation is None, at)
         return reservation is None
 
     def release(self, reservation_id: str, at: Moment) -> bool:
@@ -126,7 +125,7 @@ class Ledger:
     def peek(self, subject: Subject, at: Moment) -> tuple[Status, ...]:
         """Where every limit of a caller stands. Raises TierUnknown."""
         self.advance(at)
-        return self._tally.stand(subject.account_id, self._policy.limits_of(subject.tier), {}, at)
+        return self._tally.stand(subject.account_id, self._policy.limits_of(subject.tier), at)
 
     def advance(self, at: Moment) -> None:
         """Give back what is over and forget what has no effect any more; so much of it that no call waits long."""
@@ -142,7 +141,7 @@ class Ledger:
     def save(self, at: Moment) -> Saved:
         """A copy of what outlives the process."""
         states = {limit.name: self._buckets.states(limit) for limit in self._limits.values() if limit.lasting}
-        return Saved(at.wall_ns, states, list(self._reservations))
+        return Saved(at.wall_ns, states, self._reservations.copies())
 
     def restore(self, saved: Saved, at: Moment) -> None:
         """Take over what an earlier process saved, into an empty ledger; limits that the policy has no more are left out."""
@@ -151,7 +150,7 @@ class Ledger:
             for key, state in saved.states.get(name, {}).items():
                 self._buckets.put(limit, key, state)
         for reservation in saved.reservations:
-            self._reservations.add(reservation.resumed(lasting, at))
+            self._reservations.add(unpacked(reservation).resumed(lasting, at))
 
     def sizes(self) -> dict[str, int]:
         """How much is held, for metrics."""
@@ -165,7 +164,22 @@ class Ledger:
             return None
         return reservation
 
+    def _decision(self, answer: tuple[bool, int, list[tuple[str, int, int, int]]]) -> Decision:
+        """The decision that `plain` made plain."""
+        allowed, retry_after_ns, statuses = answer
+        return Decision(allowed, tuple(Status(self._limits[name], *numbers) for name, *numbers in statuses), retry_after_ns)
+
     def _give_back(self, reservation: Reservation, at: Moment) -> None:
         self._reservations.remove(reservation)
         for line in reservation.lines:
             self._tally.refund(reservation.account_id, self._limits[line.limit], line.amount, line.charged, at)
+
+
+def fingerprint(amounts: Amounts) -> int:
+    """Tells requests of one id apart without keeping them."""
+    return hash(tuple(sorted(amounts.items())))
+
+
+def plain(decision: Decision) -> tuple[bool, int | None, list[Any]]:
+    """A decision in the values that packing.py takes."""
+    return decision.allowed, decision.retry_after_ns, [(status.limit.name, *status[1:]) for status in decision.statuses]

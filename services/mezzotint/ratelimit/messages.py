@@ -58,9 +58,9 @@ def decision_message(decision: Decision) -> ratelimit_pb2.Decision:
 def reserve_response(reserved: Reserved) -> ratelimit_pb2.ReserveResponse:
     """The answer of a reservation."""
     response = ratelimit_pb2.ReserveResponse(decision=decision_message(reserved.decision))
-    if reserved.reservation:
-        response.reservation_id = reserved.reservation.id
-        response.expires_at.FromNanoseconds(reserved.reservation.ends.wall_ns)
+    if reserved.decision.allowed:
+        response.reservation_id = reserved.reservation_id
+        response.expires_at.FromNanoseconds(reserved.ends_wall_ns)
     return response
 
 

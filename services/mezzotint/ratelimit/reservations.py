@@ -1,10 +1,11 @@
 """Open reservations and when they end by themselves."""
 
 import heapq
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from typing import NamedTuple
 
 from mezzotint.ratelimit.limit import Moment, State
+from mezzotint.ratelimit.packing import pack, unpack
 from mezzotint.runtime.errors import ServerOverloaded
 
 RESERVATIONS_MAX = 1_000_000
@@ -42,14 +43,11 @@ class Reservations:
 
     def __init__(self, reservations_max: int = RESERVATIONS_MAX) -> None:
         self._max = reservations_max
-        self._open: dict[str, Reservation] = {}
+        self._open: dict[str, bytes] = {}
         self._ends: list[tuple[int, str]] = []
 
     def __len__(self) -> int:
         return len(self._open)
-
-    def __iter__(self) -> Iterator[Reservation]:
-        return iter(self._open.values())
 
     def require_room(self) -> None:
         """Raise ServerOverloaded unless one more may be open."""
@@ -62,24 +60,41 @@ class Reservations:
     def add(self, reservation: Reservation) -> None:
         """Open a reservation."""
         assert reservation.id not in self._open, "ids are fresh"
-        self._open[reservation.id] = reservation
+        self._open[reservation.id] = packed(reservation)
         heapq.heappush(self._ends, (reservation.ends.steady_ns, reservation.id))
 
     def get(self, reservation_id: str) -> Reservation | None:
         """The open reservation of this id, if there is one."""
-        return self._open.get(reservation_id)
+        content = self._open.get(reservation_id)
+        return unpacked(content) if content else None
 
     def remove(self, reservation: Reservation) -> None:
         """Close an open reservation."""
         del self._open[reservation.id]
         if len(self._ends) > 2 * len(self._open) + STALE_MAX:
-            self._ends = [(each.ends.steady_ns, each.id) for each in self]
+            self._ends = [entry for entry in self._ends if entry[1] in self._open]
             heapq.heapify(self._ends)
 
     def next_over(self, at: Moment) -> Reservation | None:
         """A reservation whose time is over, if there is one; it stays open until it is removed."""
         while self._ends and self._ends[0][0] <= at.steady_ns:
-            if found := self._open.get(self._ends[0][1]):
+            if found := self.get(self._ends[0][1]):
                 return found
             heapq.heappop(self._ends)
         return None
+
+    def copies(self) -> list[bytes]:
+        """All open reservations, packed."""
+        return list(self._open.values())
+
+
+def packed(reservation: Reservation) -> bytes:
+    """A reservation as it is kept."""
+    lines = [tuple(line) for line in reservation.lines]
+    return pack(*reservation[:3], lines, *reservation.ends)
+
+
+def unpacked(content: bytes) -> Reservation:
+    """A reservation from what was kept."""
+    identifier, account_id, tier, lines, steady_ns, wall_ns = unpack(content)
+    return Reservation(identifier, account_id, tier, tuple(Line(*line) for line in lines), Moment(steady_ns, wall_ns))

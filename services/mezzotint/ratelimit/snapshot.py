@@ -14,7 +14,7 @@ from typing import Any
 from mezzotint.ratelimit.calendar_quota import Spent
 from mezzotint.ratelimit.ledger import Saved
 from mezzotint.ratelimit.limit import Moment
-from mezzotint.ratelimit.reservations import Line, Reservation
+from mezzotint.ratelimit.reservations import Line, Reservation, packed, unpacked
 from mezzotint.runtime.errors import StartRefused
 
 FORMAT = 1
@@ -66,18 +66,24 @@ def damaged(path: Path) -> StartRefused:
 
 def encode(saved: Saved) -> bytes:
     """Saved state as one line of JSON."""
-    reservations = [[*each[:3], each.lines, each.ends.wall_ns] for each in saved.reservations]
+    reservations = [[*each[:4], each.ends.wall_ns] for each in map(unpacked, saved.reservations)]
     return json.dumps({"wall_ns": saved.wall_ns, "states": saved.states, "reservations": reservations}).encode()
 
 
 def decode(body: bytes) -> Saved:
     """The state in a line of JSON. Raises ValueError, KeyError or TypeError."""
     content = json.loads(body)
-    states = {name: {key: Spent(*map(int, spent)) for key, spent in keys.items()} for name, keys in content["states"].items()}
-    return Saved(int(content["wall_ns"]), states, [reservation(*fields) for fields in content["reservations"]])
+    states = {name: {key: spent_of(spent) for key, spent in keys.items()} for name, keys in content["states"].items()}
+    return Saved(int(content["wall_ns"]), states, [packed(reservation(*fields)) for fields in content["reservations"]])
 
 
 def reservation(identifier: str, account_id: str, tier: str, lines: list[Any], ends_ns: int) -> Reservation:
     """A reservation from its parts; what belongs to the earlier process's clock is left out."""
-    lasting = tuple(Line(name, int(amount), Spent(*charged)) for name, amount, charged in lines if isinstance(charged, list))
+    lasting = tuple(Line(name, int(amount), spent_of(charged)) for name, amount, charged in lines if isinstance(charged, list))
     return Reservation(identifier, account_id, tier, lasting, Moment(0, int(ends_ns)))
+
+
+def spent_of(fields: list[Any]) -> Spent:
+    """The state of a calendar quota."""
+    until_ns, used = fields
+    return int(until_ns), int(used)

@@ -1,6 +1,7 @@
 """Charges the limits of a caller all or none, and corrects charges afterwards."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from mezzotint.ratelimit.buckets import Buckets
 from mezzotint.ratelimit.limit import Decision, Limit, Moment, State, Status
@@ -8,6 +9,21 @@ from mezzotint.ratelimit.reservations import Line
 
 # Amounts by dimension.
 Amounts = Mapping[str, int]
+
+
+class _Trial(NamedTuple):
+    """What is asked of one limit."""
+
+    limit: Limit
+    state: State
+    amount: int
+
+    def wait_ns(self, at: Moment) -> int | None:
+        return self.limit.wait_ns(self.state, self.amount, at) if self.amount else 0
+
+    def status(self, wait_ns: int | None, at: Moment) -> Status:
+        remaining, reset_after_ns = self.limit.peek(self.state, at)
+        return Status(self.limit, remaining, reset_after_ns, wait_ns)
 
 
 class Tally:
@@ -20,25 +36,19 @@ class Tally:
         self, account_id: str, limits: Sequence[Limit], amounts: Amounts, at: Moment
     ) -> tuple[Decision, tuple[Line, ...]]:
         """Charge every limit if all let `amounts` pass, else none; what each was charged. Raises ServerOverloaded."""
-        before = self.stand(account_id, limits, amounts, at)
-        waits = [status.retry_after_ns for status in before]
+        trials = [_Trial(limit, self._buckets.get(limit, account_id), amounts.get(limit.dimension, 0)) for limit in limits]
+        waits = [trial.wait_ns(at) for trial in trials]
         if any(wait != 0 for wait in waits):
             known = [wait for wait in waits if wait is not None]
-            return Decision(False, before, max(known) if len(known) == len(waits) else None), ()
-        counted = [limit for limit in limits if limit.dimension in amounts]
-        self._buckets.require_room(sum(self._buckets.get(limit, account_id) is None for limit in counted))
-        lines = tuple(self.charge(account_id, limit, amounts[limit.dimension], at) for limit in counted)
-        return Decision(True, self.stand(account_id, limits, {}, at), 0), lines
+            statuses = tuple(trial.status(wait, at) for trial, wait in zip(trials, waits, strict=True))
+            return Decision(False, statuses, max(known) if len(known) == len(waits) else None), ()
+        self._buckets.require_room(sum(trial.state is None and trial.amount > 0 for trial in trials))
+        lines = tuple(self.charge(account_id, trial.limit, trial.amount, at) for trial in trials if trial.amount)
+        return Decision(True, self.stand(account_id, limits, at), 0), lines
 
-    def stand(self, account_id: str, limits: Sequence[Limit], amounts: Amounts, at: Moment) -> tuple[Status, ...]:
-        """Where limits stand, and how long a charge of `amounts` would have to wait for each."""
-        found = []
-        for limit in limits:
-            state, amount = self._buckets.get(limit, account_id), amounts.get(limit.dimension, 0)
-            wait_ns = limit.wait_ns(state, amount, at) if amount else 0
-            remaining, reset_after_ns = limit.peek(state, at)
-            found.append(Status(limit, remaining, reset_after_ns, wait_ns))
-        return tuple(found)
+    def stand(self, account_id: str, limits: Sequence[Limit], at: Moment) -> tuple[Status, ...]:
+        """Where limits stand when nothing is asked of them."""
+        return tuple(_Trial(limit, self._buckets.get(limit, account_id), 0).status(0, at) for limit in limits)
 
     def settle(self, account_id: str, limits: Sequence[Limit], lines: Sequence[Line], amounts: Amounts, at: Moment) -> None:
         """Make what `lines` charged what `amounts` say, whatever remains."""
