@@ -4,6 +4,7 @@ Traces are exported when OTEL_EXPORTER_OTLP_ENDPOINT is set; else spans cost nex
 """
 
 import os
+from functools import cache
 
 from opentelemetry import trace
 from prometheus_client import Counter, Histogram, start_http_server
@@ -26,8 +27,14 @@ def configure(service: str, *, host: str, metrics_port: int) -> None:
     """Serve /metrics on `metrics_port` unless it is 0, and export traces if the environment names a collector."""
     if metrics_port:
         start_http_server(metrics_port, addr=host)
-    if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+    if exporting():
         export_traces(service)
+
+
+@cache
+def exporting() -> bool:
+    """Whether the environment names a collector for traces."""
+    return bool(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"))
 
 
 def export_traces(service: str) -> None:

@@ -1,6 +1,7 @@
-"""One log line a call, and the ids that tie its other lines together."""
+"""A log line for every call that failed, for the others at level debug, and the ids that tie its other lines together."""
 
 import time
+from logging import DEBUG
 from typing import Any
 
 import structlog
@@ -29,9 +30,14 @@ class LoggingLayer:
         """Nothing: messages may hold prompts and secrets."""
 
     def leave(self, call: Call) -> None:
-        """Log the end; failures that are the server's as errors."""
+        """Log the end: failures of the server as errors, those of the caller as information.
+
+        A line a call that went well would cost more time than the call.
+        """
         code = code_name(call.error)
-        write = log.error if code == "INTERNAL" else log.info
+        if code == "OK" and not log.isEnabledFor(DEBUG):
+            return
+        write = log.error if code == "INTERNAL" else log.debug if code == "OK" else log.info
         write(
             "call",
             code=code,

@@ -1,10 +1,12 @@
 """Counts and times every call, and gives it a span in its caller's trace."""
 
 import time
+from functools import cache
 from typing import Any
 
 from opentelemetry import context as contexts
 from opentelemetry import propagate, trace
+from prometheus_client import Counter, Histogram
 
 from mezzotint.runtime import telemetry
 from mezzotint.runtime.interceptors.errors import code_name
@@ -12,15 +14,17 @@ from mezzotint.runtime.interceptors.pipeline import Call
 
 
 class TelemetryLayer:
-    """Metrics and a server span a call."""
+    """Metrics for every call; a server span where traces are exported or the caller sends its own."""
 
     async def enter(self, call: Call) -> None:
         """Begin the span as a child of the caller's."""
-        telemetry.CALLS_STARTED.labels(call.method.lstrip("/")).inc()
-        parent = propagate.extract(call.metadata)
-        span = telemetry.tracer.start_span(call.method.lstrip("/"), parent, kind=trace.SpanKind.SERVER)
-        contexts.attach(trace.set_span_in_context(span, parent))
-        call.notes.update(span=span, counted=time.perf_counter())
+        _started(call.method).inc()
+        if telemetry.exporting() or "traceparent" in call.metadata:
+            parent = propagate.extract(call.metadata)
+            span = telemetry.tracer.start_span(call.method.lstrip("/"), parent, kind=trace.SpanKind.SERVER)
+            contexts.attach(trace.set_span_in_context(span, parent))
+            call.notes["span"] = span
+        call.notes["counted"] = time.perf_counter()
 
     def receive(self, call: Call, message: Any) -> None:
         """Nothing."""
@@ -28,6 +32,18 @@ class TelemetryLayer:
     def leave(self, call: Call) -> None:
         """End the span and record how long the call took and how it ended."""
         code = code_name(call.error)
-        call.notes["span"].set_attribute("rpc.grpc.status_code", code)
-        call.notes["span"].end()
-        telemetry.CALL_SECONDS.labels(call.method.lstrip("/"), code).observe(time.perf_counter() - call.notes["counted"])
+        _ended(call.method, code).observe(time.perf_counter() - call.notes["counted"])
+        if span := call.notes.get("span"):
+            span.set_attribute("rpc.grpc.status_code", code)
+            span.end()
+
+
+# Looking a metric up by its labels costs more than counting: each is looked up once.
+@cache
+def _started(method: str) -> Counter:
+    return telemetry.CALLS_STARTED.labels(method.lstrip("/"))
+
+
+@cache
+def _ended(method: str, code: str) -> Histogram:
+    return telemetry.CALL_SECONDS.labels(method.lstrip("/"), code)
