@@ -175,7 +175,7 @@ async def test_newer_lease_of_a_job_replaces_the_older(settings: InferenceSettin
 
 async def test_stop_hands_back_what_it_cannot_finish(settings: InferenceSettings, models: Path, authority: Authority) -> None:
     """At a stop the worker hands back what waits at once and the rest when its time is over, and ends the stream."""
-    write_tiny_model(models / "slow", work=300)
+    write_tiny_model(models / "slow", work=100)
     settings = settings.model_copy(update={"drain_seconds": 1.5})
     async with AsyncExitStack() as outer:
         queue, port = await outer.enter_async_context(

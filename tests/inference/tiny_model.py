@@ -1,6 +1,6 @@
 """A model of the bundled one's layout, made in milliseconds: it paints a flat colour that the prompt decides.
 
-Its velocity is (x - target) / sigma, plus a little of what a 3 × 3 convolution with random weights makes of x, so that the
+Its velocity is 0.8 (x - target) / sigma, plus a little of what a 3 × 3 convolution with random weights makes of x, so that the
 seed, the prompt, every step and the row's own timestep all leave their mark on the picture.
 """
 
@@ -82,7 +82,8 @@ def unet(work: int = 0) -> onnx.ModelProto:
         node("Max", ["level", "least"], "sigma"),
         node("Unsqueeze", ["sigma", "axes_1_2_3"], "sigma_4d"),
         node("Sub", ["sample", "target"], "away"),
-        node("Div", ["away", "sigma_4d"], "straight"),
+        node("Mul", ["away", "pull"], "most"),
+        node("Div", ["most", "sigma_4d"], "straight"),
         node("Conv", ["sample", "kernel"], "wiggle", pads=[1, 1, 1, 1]),
         node("Add", ["straight", "wiggle"], "velocity"),
     ]
@@ -108,6 +109,7 @@ def unet(work: int = 0) -> onnx.ModelProto:
         kernel=0.05 * weights(CHANNELS, CHANNELS, 3, 3),
         thousand=np.array(1000, np.float32),
         least=np.array(1e-3, np.float32),
+        pull=np.array(0.8, np.float32),
         nothing=np.array(0, np.float32),
         matrix=weights(WORK_EDGE, WORK_EDGE) / WORK_EDGE,
         axis_1=np.array([1]),

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from pathlib import Path
+from functools import partial
 
 from mezzotint.api.inference.v1 import inference_pb2_grpc
 from mezzotint.api.queue.v1.queue_pb2_grpc import QueueServiceStub
+from mezzotint.inference import readiness
 from mezzotint.inference.capacity import Capacity
 from mezzotint.inference.denoising import DenoisingLoop
 from mezzotint.inference.embeddings import EmbeddingCache
@@ -23,69 +24,49 @@ from mezzotint.inference.worker_name import worker_name
 from mezzotint.runtime import channel, clock
 from mezzotint.runtime.blobs import Blobs
 from mezzotint.runtime.server import Server
-from mezzotint.runtime.tls import open_identity
+from mezzotint.runtime.tls import Identity, open_identity
 
 SERVICE = "mezzotint.api.inference.v1.InferenceService"
 
 
 async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callable[[int], None] = lambda port: None) -> None:
-    """Serve until `stop` is set; `started` is told the port once the default model draws."""
+    """Serve until `stop` is set; `started` is told the port once the models are loaded and the default one draws."""
     identity = open_identity(settings.data, "inference", settings.hosts)
-    server, changed = Server(settings, identity, [SERVICE]), asyncio.Event()
-
-    def open_model(folder: Path) -> OnnxEngine:
-        return OnnxEngine(folder, threads=settings.threads, rows_max=settings.rows_max)
-
+    server, changed, ready = Server(settings, identity, [SERVICE]), asyncio.Event(), asyncio.Event()
     async with AsyncExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(settings.pool_threads, "pool"))
         thread = stack.enter_context(ThreadPoolExecutor(1, "denoiser"))
         loop = DenoisingLoop(SlotScheduler(settings.rows_max), thread, settings.rows_max)
         studio = Studio(loop, EmbeddingCache(settings.embeddings_max), pool, Capacity(settings.rows_max))
+        open_model = partial(OnnxEngine, threads=settings.threads, rows_max=settings.rows_max)
         repository = Repository(
             settings.models, settings.default_model, open_model, pool, changed=changed.set, let_go=studio.embeddings.forget
         )
         painter = Painter(repository, studio)
+        worker = await build_worker(settings, identity, painter, studio.capacity, stack) if settings.queue_address else None
         server.add(inference_pb2_grpc.add_InferenceServiceServicer_to_server, InferenceServicer(painter, repository))
-        queue = await stack.enter_async_context(channel.connect(settings.queue_address or "127.0.0.1:1", "queue", identity))
-        worker_id = settings.worker_id or stack.enter_context(worker_name(settings.data / "inference", clock.new_id))
-        blobs = Blobs.open(settings.blobs_url, settings.data)
-        worker = Worker(QueueServiceStub(queue), worker_id, painter, blobs, studio.capacity, clock.SystemClock())
         await server.start()
+
+        async def work() -> None:
+            await ready.wait()
+            started(server.port)
+            if worker is not None:
+                await worker.run(settings.drain_seconds)
+
         async with asyncio.TaskGroup() as tasks:
-            ready = asyncio.Event()
-            background = [
-                tasks.create_task(loop.run()),
-                tasks.create_task(tell_readiness(server, repository, changed, ready)),
-                tasks.create_task(work(worker, settings, ready)),
-                tasks.create_task(announce(server, ready, started)),
-            ]
+            parts = (loop.run(), work(), readiness.follow(server, SERVICE, repository, changed, ready))
+            background = [tasks.create_task(part) for part in parts]
             await stop.wait()
-            await asyncio.gather(worker.drain(settings.drain_seconds), server.stop())
+            await asyncio.gather(server.stop(), *([worker.drain(settings.drain_seconds)] if worker else []))
             for task in background:
                 task.cancel()
 
 
-async def tell_readiness(server: Server, repository: Repository, changed: asyncio.Event, ready: asyncio.Event) -> None:
-    """Load all models, then be ready exactly while the default one is loaded; `ready` is set the first time it is."""
-    await repository.load_all()
-    while True:
-        await changed.wait()
-        changed.clear()
-        if repository.serves_default:
-            await server.ready()
-            ready.set()
-        else:
-            await server.readiness.unready(SERVICE)
-
-
-async def announce(server: Server, ready: asyncio.Event, started: Callable[[int], None]) -> None:
-    """Tell `started` the port, once."""
-    await ready.wait()
-    started(server.port)
-
-
-async def work(worker: Worker, settings: InferenceSettings, ready: asyncio.Event) -> None:
-    """Take work from the queue, if there is one, once the default model draws."""
-    await ready.wait()
-    if settings.queue_address:
-        await worker.run(settings.drain_seconds)
+async def build_worker(
+    settings: InferenceSettings, identity: Identity, painter: Painter, capacity: Capacity, stack: AsyncExitStack
+) -> Worker:
+    """The worker of the queue at `queue_address`; what it needs is closed with `stack`."""
+    queue = await stack.enter_async_context(channel.connect(settings.queue_address, "queue", identity))
+    name = settings.worker_id or stack.enter_context(worker_name(settings.data / "inference", clock.new_id))
+    blobs = Blobs.open(settings.blobs_url, settings.data)
+    return Worker(QueueServiceStub(queue), name, painter, blobs, capacity, clock.SystemClock())

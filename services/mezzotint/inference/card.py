@@ -12,6 +12,16 @@ INDEX = "model_index.json"
 SCHEDULER = "scheduler/scheduler_config.json"
 PIPELINE = "AquatintPipeline"
 FLOW_MATCH = "FlowMatchEulerDiscreteScheduler"
+# Options of the scheduler that change its noise levels and are not implemented.
+UNSUPPORTED = (
+    "use_dynamic_shifting",
+    "invert_sigmas",
+    "shift_terminal",
+    "use_karras_sigmas",
+    "use_exponential_sigmas",
+    "use_beta_sigmas",
+    "stochastic_sampling",
+)
 # The contract's bound on GenerationSpec.steps.
 STEPS_MAX = 100
 # Larger JSON files than this are not read.
@@ -64,6 +74,9 @@ def read_card(folder: Path) -> ModelCard:
     index, scheduler = read_json(folder, INDEX), read_json(folder, SCHEDULER)
     expect(index, "_class_name", PIPELINE, INDEX)
     expect(scheduler, "_class_name", FLOW_MATCH, SCHEDULER)
+    for option in UNSUPPORTED:
+        if scheduler.get(option):
+            raise invalid(SCHEDULER, f"{option} is {scheduler[option]!r}; this option cannot be served, leave it out")
     own = index.get("_mezzotint")
     if not isinstance(own, dict):
         raise invalid(INDEX, "the object _mezzotint is missing")

@@ -80,6 +80,10 @@ class DenoisingLoop:
         self._wake.set()
         return list(entries)
 
+    def expect(self, count: int) -> None:
+        """Raise ServerOverloaded unless `count` more pictures may wait: to know before they are prepared."""
+        self._scheduler.expect(count)
+
     def cancel(self, numbers: Sequence[int]) -> None:
         """Stop drawing pictures; their slots are free for the next call. Those that are done already are passed over."""
         for number in numbers:
@@ -115,6 +119,10 @@ class DenoisingLoop:
         except MezzotintError as error:
             log.error("a step failed", shape=batch.shape, rows=sum(seat.ticket.rows for seat in batch.seats), error=str(error))
             self._fail(batch.seats, error)
+            return
+        except Exception as error:  # a defect costs the pictures of this call, not everybody's
+            log.error("a step met a defect", shape=batch.shape, exc_info=error)
+            self._fail(batch.seats, Internal("internal error; the worker's log holds the report"))
             return
         metrics.STEP_SECONDS.observe(stepped.ms / 1e3)
         metrics.ROWS.observe(stepped.rows)

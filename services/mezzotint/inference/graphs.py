@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -112,9 +113,12 @@ def options(threads: int) -> onnxruntime.SessionOptions:
     return chosen
 
 
+@cache
 def providers() -> list[str | tuple[str, dict[str, str]]]:
     """The devices to use, best first."""
     if CUDA in onnxruntime.get_available_providers():
+        # CUDA's libraries come from packages beside this one, where no dynamic linker looks.
+        onnxruntime.preload_dlls()
         # Batches change their size from call to call; an exhaustive search would stall on each new one.
         return [(CUDA, {"cudnn_conv_algo_search": "HEURISTIC"}), CPU]
     return [CPU]

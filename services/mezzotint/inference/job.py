@@ -75,11 +75,12 @@ class HeldJob:
         self._log.info("job begins", model=painting.model, pictures=painting.spec.images, steps=painting.spec.steps)
         images: dict[int, ImageRef] = {}
         try:
-            async for event in painting:
-                if isinstance(event, Progress):
-                    self._report(self._progress(event))
-                elif isinstance(event, Drawn):
-                    images[event.image_index] = await self._store(event)
+            with painting:
+                async for event in painting:
+                    if isinstance(event, Progress):
+                        self._report(self._progress(event))
+                    elif isinstance(event, Drawn):
+                        images[event.image_index] = await self._store(event)
         except MezzotintError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001  # whatever it is, the queue must hear of it
@@ -87,8 +88,6 @@ class HeldJob:
             self._fail(Internal("internal error; the worker's log holds the report under the job's id"))
         else:
             self._complete(painting, [images[index] for index in sorted(images)])
-        finally:
-            painting.cancel()
 
     def _progress(self, event: Progress) -> work_pb2.ProgressReport:
         progress = job_pb2.Progress(

@@ -18,10 +18,12 @@ class Painter:
     def paint(self, spec: GenerationSpec) -> Painting:
         """Begin to draw what `spec`, which keeps the contract's rules, asks for.
 
-        Raises ModelNotFound, SizeUnsupported, FieldInvalid. The painting's iteration raises what fails later: ServerOverloaded.
+        Raises ModelNotFound, SizeUnsupported, FieldInvalid, ServerOverloaded.
         """
         with ExitStack() as stack:
             engine = stack.enter_context(self._repository.use(spec.model))
-            painting = Painting(resolve(spec, engine.card), engine, self._studio)
+            resolved = resolve(spec, engine.card)
+            self._studio.loop.expect(resolved.images)
+            painting = Painting(resolved, engine, self._studio)
             painting.start(stack.pop_all())
         return painting

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from mezzotint.inference.lane import Picture
 from mezzotint.inference.mailbox import Mailbox
 from mezzotint.inference.noise import noise
 from mezzotint.inference.request import preview_steps
-from mezzotint.runtime.errors import Cancelled, Internal
+from mezzotint.runtime.errors import Cancelled, Internal, MezzotintError
 
 Result = TypeVar("Result")
 
@@ -59,12 +59,20 @@ class Painting:
     def start(self, resources: ExitStack) -> None:
         """Begin; `resources` are closed when all is done. Called once, by the painter."""
         self._studio.capacity.take(self._rows_left)
-        self._task = asyncio.create_task(self._run(resources))
+        self._task = asyncio.create_task(self._draw())
+        # Not a `finally` in the task: one that is cancelled before it ran for the first time runs none of its code.
+        self._task.add_done_callback(lambda task: self._end(task, resources))
 
     def cancel(self) -> None:
         """Stop: its slots are free for the next call of the denoiser. Does nothing once it is over."""
         assert self._task is not None, "a painting is cancelled after it was started"
         self._task.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel()
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return aiter(self._events)
@@ -90,20 +98,11 @@ class Painting:
         """Run blocking work beside the denoising loop."""
         return await asyncio.get_running_loop().run_in_executor(self._studio.pool, work)
 
-    async def _run(self, resources: ExitStack) -> None:
-        """Draw everything, then close the outbox, whatever happens; the reader gets the error."""
-        error: BaseException | None = None
-        try:
-            with resources:
-                await self._draw()
-        except asyncio.CancelledError:
-            error = Cancelled("the painting was cancelled")
-            raise
-        except Exception as failure:  # noqa: BLE001  # the reader raises it where there is somebody to answer
-            error = failure
-        finally:
-            self._give_back(self._rows_left)
-            self._events.close(error)
+    def _end(self, task: asyncio.Task[None], resources: ExitStack) -> None:
+        """All is done, or nothing more will be: give back what was taken, and let the reader know."""
+        self._give_back(self._rows_left)
+        resources.close()
+        self._events.close(Cancelled("the painting was cancelled") if task.cancelled() else task.exception())
 
     async def _draw(self) -> None:
         """Prepare the pictures, then have each drawn, decoded and encoded."""
@@ -125,6 +124,9 @@ class Painting:
         self._give_back(rows_of(self.spec.guidance))
         try:
             data = self._count(await self.in_pool(lambda: timed(lambda: self._develop(latents))))
+        except MezzotintError:
+            metrics.PICTURES.labels("failed").inc()
+            raise
         finally:
             self._studio.capacity.end_decoding()
             canvas.close()

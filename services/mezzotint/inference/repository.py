@@ -22,11 +22,12 @@ Open = Callable[[Path], Engine]
 
 @dataclass
 class Loaded:
-    """A loaded model and how many paintings use it; `idle` is set while none does."""
+    """A loaded model and how many paintings use it. `leaving`: it was unloaded; `gone`: and nobody uses it any more."""
 
     engine: Engine
     users: int = 0
-    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    leaving: bool = False
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Repository:
         self._let_go = let_go
         self._loaded: dict[str, Loaded] = {}
         # Models on their way out: unloaded for new requests, still in use by older ones.
-        self._leaving: dict[str, list[Loaded]] = {}
+        self._leaving: list[Loaded] = []
         self._loading = asyncio.Lock()
 
     @property
@@ -104,13 +105,11 @@ class Repository:
                 f"no model {name or self._default!r} is loaded; loaded: {listed or 'none'}", metadata={"models": listed}
             )
         loaded.users += 1
-        loaded.idle.clear()
         try:
             yield loaded.engine
         finally:
             loaded.users -= 1
-            if not loaded.users:
-                loaded.idle.set()
+            self._release(loaded)
 
     async def load(self, name: str) -> Listed:
         """Load a model, or do nothing if it is loaded: whole or not at all. Raises ModelNotFound, ModelInvalid."""
@@ -118,7 +117,6 @@ class Repository:
             if name not in self._loaded:
                 engine = await asyncio.get_running_loop().run_in_executor(self._pool, self._open_folder, name)
                 self._loaded[name] = Loaded(engine)
-                self._loaded[name].idle.set()
                 log.info("model loaded", model=engine.card.key)
                 self._changed()
             return Listed(name, self._loaded[name].engine.card, loaded=True)
@@ -147,13 +145,17 @@ class Repository:
     async def unload(self, name: str) -> None:
         """Refuse new requests for a model at once, and let go of it once the running ones are done."""
         if loaded := self._loaded.pop(name, None):
-            self._leaving.setdefault(name, []).append(loaded)
+            loaded.leaving = True
+            self._leaving.append(loaded)
+            self._release(loaded)
             self._changed()
-        for leaving in tuple(self._leaving.get(name, ())):
-            await leaving.idle.wait()
-            if leaving in self._leaving.get(name, ()):
-                self._leaving[name].remove(leaving)
-                self._let_go(leaving.engine)
-                log.info("model unloaded", model=leaving.engine.card.key)
-        if not self._leaving.get(name):
-            self._leaving.pop(name, None)
+        for leaving in [each for each in self._leaving if each.engine.card.name == name]:
+            await leaving.gone.wait()
+
+    def _release(self, loaded: Loaded) -> None:
+        """Let go of an unloaded model that nobody uses any more."""
+        if loaded.leaving and not loaded.users:
+            self._leaving.remove(loaded)
+            loaded.gone.set()
+            self._let_go(loaded.engine)
+            log.info("model unloaded", model=loaded.engine.card.key)

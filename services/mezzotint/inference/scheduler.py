@@ -13,6 +13,8 @@ from mezzotint.runtime.errors import ServerOverloaded
 
 # Pictures waiting for a slot, over all shapes.
 WAITING_MAX = 256
+# What callers are told to wait when the list is full.
+RETRY_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,18 @@ class SlotScheduler:
     def add(self, tickets: Sequence[Ticket]) -> None:
         """Let tickets wait for slots: all of them or, with ServerOverloaded, none."""
         assert all(0 < ticket.rows <= self._rows_max and ticket.steps > 0 for ticket in tickets), "a ticket that can never run"
-        if self.waiting + len(tickets) > self._waiting_max:
-            raise ServerOverloaded(
-                f"{self.waiting} pictures wait for a slot, {self._waiting_max} may; try again later", retry_after=5
-            )
+        self.expect(len(tickets))
         for ticket in tickets:
             lane = self._lanes.setdefault(ticket.shape, Lane([None] * self._rows_max, [0] * self._rows_max))
             lane.waiting.setdefault(ticket.priority, deque()).append(ticket)
+
+    def expect(self, count: int) -> None:
+        """Raise ServerOverloaded unless `count` more tickets may wait."""
+        if self.waiting + count > self._waiting_max:
+            raise ServerOverloaded(
+                f"{self.waiting} pictures wait for a slot and {count} more would; {self._waiting_max} may: try again later",
+                retry_after=RETRY_SECONDS,
+            )
 
     def cancel(self, number: int) -> bool:
         """Drop a ticket: at once, or when the batch that is out comes back. False when it is not here (any more)."""

@@ -27,11 +27,11 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         self, request: inference_pb2.GenerateRequest, context: Context
     ) -> AsyncIterator[inference_pb2.GenerateResponse]:
         """Draws pictures at once; the end of the call, whatever it is, ends the drawing."""
-        painting = self._painter.paint(request.spec)
-        # A call that is cancelled between two responses does not reach its handler.
-        context.add_done_callback(lambda _: painting.cancel())  # type: ignore[arg-type]  # grpc-stubs want a class of their own
-        async for event in painting:
-            yield response_of(event)
+        with self._painter.paint(request.spec) as painting:
+            # A call that is cancelled while a response is on its way does not reach the handler.
+            context.add_done_callback(lambda _: painting.cancel())  # type: ignore[arg-type]  # the stubs want a class of theirs
+            async for event in painting:
+                yield response_of(event)
 
     async def ListModels(self, request: inference_pb2.ListModelsRequest, context: Context) -> inference_pb2.ListModelsResponse:
         """The models of the folder, page by page."""
