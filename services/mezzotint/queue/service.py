@@ -63,7 +63,9 @@ class QueueService(queue_pb2_grpc.QueueServiceServicer):
         self, requests: AsyncIterator[work_pb2.WorkRequest], context: Context
     ) -> AsyncIterator[work_pb2.WorkResponse]:
         """A worker's stream."""
-        async for response in WorkStream(self._floor, requests).run():
+        stream = WorkStream(self._floor, requests)
+        context.add_done_callback(lambda _: stream.abandon())  # type: ignore[arg-type]  # grpc's stubs want a class of their own
+        async for response in stream.run():
             yield response
 
     async def WatchStats(

@@ -46,11 +46,17 @@ class WorkStream:
         self._floor = floor
         self._requests = requests
         self._ends: set[asyncio.Task[None]] = set()
+        self._worker: Worker | None = None
+
+    def abandon(self) -> None:
+        """The call is over, which a stream that stands between two responses would not notice by itself."""
+        if self._worker:
+            self._floor.keeper.depart(self._worker)
 
     async def run(self) -> AsyncIterator[work_pb2.WorkResponse]:
         """The queue's messages. Raises ProtocolViolation, FieldInvalid, ServerDraining."""
         hello = await self._hello()
-        worker = Worker(hello.worker_id, hello.kinds)
+        worker = self._worker = Worker(hello.worker_id, hello.kinds)
         kept = self._floor.keeper.join(worker, [ref_of(ref) for ref in hello.held])
         reading = self._floor.background.spawn(self._read(worker))
         try:
@@ -62,7 +68,7 @@ class WorkStream:
                     yield response
         finally:
             reading.cancel()
-            self._floor.keeper.depart(worker)
+            self.abandon()
 
     async def _hello(self) -> work_pb2.Hello:
         async for request in self._requests:

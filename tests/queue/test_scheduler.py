@@ -1,0 +1,245 @@
+"""Fairness: between tiers, between accounts, and that no job is lost or given twice."""
+
+import random
+from collections import Counter
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from mezzotint.queue.job import Job
+from mezzotint.queue.scheduler import Scheduler
+from mezzotint.queue.shares import TierShares
+from mezzotint.queue.tiers import Tier
+from tests.queue.records import waiting
+
+TIERS = (Tier("free", 1, 0.05), Tier("plus", 4, 0.1), Tier("pro", 8, 0.1), Tier("enterprise", 16, 0.1))
+
+
+def fill(scheduler: Scheduler, tier: str, account: str, count: int, cost_ms: int = 1000) -> None:
+    """Add jobs of an account."""
+    for index in range(count):
+        scheduler.add(waiting(f"{tier}-{account}-{index}", tier=tier, account_id=account, cost_ms=cost_ms))
+
+
+def granted(jobs: Iterable[Job | None], key: str) -> Counter[str]:
+    """Work by tier or account."""
+    work: Counter[str] = Counter()
+    for job in jobs:
+        assert job
+        work[getattr(job, key)] += job.cost_ms
+    return work
+
+
+def jain(shares: Iterable[float]) -> float:
+    """Jain's index of fairness: 1 when all shares are equal, 1/n when one has everything."""
+    values = list(shares)
+    return sum(values) ** 2 / (len(values) * sum(value * value for value in values))
+
+
+def test_tiers_get_their_weights_and_no_less_than_their_minimum() -> None:
+    """Ensures that under full load each tier gets its share of the work, the minimum set aside first, within half a percent."""
+    scheduler = Scheduler(TIERS)
+    for tier in TIERS:
+        fill(scheduler, tier.name, "a", 3000)
+    work = granted((scheduler.pick() for _ in range(3000)), "tier")
+    rest = 1 - 0.05
+    expected = {"free": 0.05, "plus": rest * 4 / 28, "pro": rest * 8 / 28, "enterprise": rest * 16 / 28}
+    for tier, share in expected.items():
+        assert work[tier] / sum(work.values()) == pytest.approx(share, abs=0.005)
+
+
+def test_what_a_tier_does_not_use_is_lent() -> None:
+    """Ensures that no capacity is kept for tiers without work, and that a tier that comes back gets its share from then on."""
+    scheduler = Scheduler(TIERS)
+    fill(scheduler, "free", "a", 2000)
+    assert granted((scheduler.pick() for _ in range(1000)), "tier") == {"free": 1_000_000}
+    fill(scheduler, "enterprise", "a", 2000)
+    work = granted((scheduler.pick() for _ in range(500)), "tier")
+    assert work["free"] / sum(work.values()) == pytest.approx(1 / 17, abs=0.01)
+
+
+def test_a_tier_that_sends_one_job_at_a_time_gains_nothing_by_it() -> None:
+    """Ensures that coming and going is no way to a greater share."""
+    scheduler = Scheduler(TIERS)
+    fill(scheduler, "enterprise", "a", 3000)
+    work: Counter[str] = Counter()
+    for index in range(2000):
+        if not scheduler.waiting()["free"]:
+            scheduler.add(waiting(f"one-{index}", tier="free"))
+        job = scheduler.pick()
+        assert job
+        work[job.tier] += job.cost_ms
+    assert work["free"] / sum(work.values()) == pytest.approx(1 / 17, abs=0.01)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sets(st.sampled_from([tier.name for tier in TIERS]), min_size=1), st.integers(1, 5000)), max_size=200)
+)
+def test_debts_stay_small_whoever_comes_and_goes(rounds: list[tuple[set[str], int]]) -> None:
+    """Ensures that no tier gathers a claim or debt of more than a few jobs, and that all of them add up to nothing."""
+    shares = TierShares(TIERS)
+    for present, cost_ms in rounds:
+        chosen = shares.choose(present)
+        shares.charge(chosen, cost_ms, present)
+        assert sum(shares.owed().values()) == pytest.approx(0, abs=1e-3)
+        assert max(map(abs, shares.owed().values())) <= 5000 * len(TIERS)
+
+
+def test_a_whale_takes_no_more_than_ninety_nine_small_accounts() -> None:
+    """Ensures that accounts of a tier get equal work, whatever one of them sends: Jain's index is 0.99 at least."""
+    scheduler = Scheduler(TIERS)
+    fill(scheduler, "free", "whale", 10_000)
+    for index in range(99):
+        fill(scheduler, "free", f"small-{index}", 30)
+    work = granted((scheduler.pick() for _ in range(2000)), "account_id")
+    assert jain(work.values()) >= 0.99
+    assert len(work) == 100
+
+
+def test_fairness_counts_work_not_jobs() -> None:
+    """Ensures that an account with jobs ten times as long gets a tenth as many of them."""
+    scheduler = Scheduler(TIERS)
+    fill(scheduler, "free", "long", 500, cost_ms=10_000)
+    fill(scheduler, "free", "short", 5000, cost_ms=1000)
+    work = granted((scheduler.pick() for _ in range(1100)), "account_id")
+    assert work["long"] / work["short"] == pytest.approx(1, abs=0.02)
+
+
+def test_the_real_cost_corrects_the_expected_one() -> None:
+    """Ensures that an account that understates its cost tenfold gets no more work than the other."""
+    scheduler = Scheduler(TIERS)
+    fill(scheduler, "free", "liar", 5000, cost_ms=100)
+    fill(scheduler, "free", "honest", 5000, cost_ms=1000)
+    work: Counter[str] = Counter()
+    for _ in range(2000):
+        job = scheduler.pick()
+        assert job
+        scheduler.release(job, 1000)
+        work[job.account_id] += 1000
+    assert work["liar"] / work["honest"] == pytest.approx(1, abs=0.02)
+
+
+def test_an_account_that_comes_back_starts_next() -> None:
+    """Ensures that somebody with one picture does not wait behind those with thousands."""
+    scheduler = Scheduler(TIERS)
+    for index in range(50):
+        fill(scheduler, "free", f"busy-{index}", 100)
+    for _ in range(500):
+        scheduler.pick()
+    fill(scheduler, "free", "newcomer", 1)
+    job = scheduler.pick()
+    assert job
+    assert job.account_id == "newcomer"
+
+
+def test_newcomers_cannot_keep_the_others_out() -> None:
+    """Ensures that an endless row of new accounts leaves the waiting ones one turn in nine."""
+    scheduler = Scheduler(TIERS)
+    for index in range(2):
+        fill(scheduler, "free", f"old-{index}", 200)
+    for _ in range(4):
+        scheduler.pick()
+    turns: Counter[bool] = Counter()
+    for index in range(900):
+        fill(scheduler, "free", f"new-{index}", 1)
+        job = scheduler.pick()
+        assert job
+        turns[job.account_id.startswith("old")] += 1
+    assert turns[True] == pytest.approx(100, abs=3)
+
+
+def test_ties_go_to_the_account_with_less_under_way() -> None:
+    """Ensures that of two accounts with the same work had, the one that uses less now is first."""
+    scheduler = Scheduler(TIERS)
+    fill(scheduler, "free", "a", 3)
+    fill(scheduler, "free", "b", 3)
+    first, second = scheduler.pick(), scheduler.pick()
+    assert first
+    assert second
+    scheduler.release(second, 1000)
+    third = scheduler.pick()
+    assert third
+    assert third.account_id == second.account_id
+
+
+def test_positions_are_the_order_of_starts() -> None:
+    """Ensures that jobs start at the places told, give or take one round of the accounts, when their work is the same."""
+    scheduler = Scheduler(TIERS[:1])
+    random.seed(7)
+    jobs = [waiting(f"j{index}", account_id=f"a{random.randrange(20)}") for index in range(300)]
+    for job in jobs:
+        scheduler.add(job)
+    told = {job.job_id: scheduler.ahead(job) for job in jobs}
+    for place in range(300):
+        picked = scheduler.pick()
+        assert picked
+        ahead = told[picked.job_id]
+        assert ahead
+        assert abs(ahead.jobs - place) <= 24
+
+
+def test_positions_count_the_other_tiers_by_their_shares() -> None:
+    """Ensures that a free job behind ten others is told of the enterprise jobs that start meanwhile."""
+    scheduler = Scheduler((Tier("free", 1), Tier("enterprise", 4)))
+    fill(scheduler, "free", "a", 11)
+    fill(scheduler, "enterprise", "b", 1000)
+    ahead = scheduler.ahead(waiting("free-a-10", account_id="a"))
+    assert ahead
+    assert ahead.jobs == 50
+    assert ahead.cost_ms == 50_000
+
+
+class SchedulerMachine(RuleBasedStateMachine):
+    """Adds, discards, picks and releases at random, and counts along."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scheduler = Scheduler(TIERS)
+        self.ready: dict[str, Job] = {}
+        self.under_way: list[Job] = []
+        self.number = 0
+
+    @rule(tier=st.sampled_from(["free", "pro", "gone"]), account=st.integers(0, 4), cost_ms=st.integers(1, 3000))
+    def add(self, tier: str, account: int, cost_ms: int) -> None:
+        self.number += 1
+        job = waiting(f"j{self.number}", tier=tier, account_id=f"{tier}{account}", cost_ms=cost_ms)
+        self.scheduler.add(job)
+        self.ready[job.job_id] = job
+
+    @precondition(lambda self: self.ready)
+    @rule(data=st.data())
+    def discard(self, data: st.DataObject) -> None:
+        job = self.ready.pop(data.draw(st.sampled_from(sorted(self.ready))))
+        assert self.scheduler.discard(job)
+        assert not self.scheduler.discard(job)
+
+    @rule()
+    def pick(self) -> None:
+        job = self.scheduler.pick()
+        assert (job is None) == (not self.ready)
+        if job:
+            assert self.ready.pop(job.job_id) == job
+            self.under_way.append(job)
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data(), cost_ms=st.one_of(st.none(), st.integers(0, 9000)), again=st.booleans())
+    def release(self, data: st.DataObject, cost_ms: int | None, again: bool) -> None:
+        job = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
+        self.scheduler.release(job, cost_ms)
+        if again:
+            self.scheduler.add(job, front=True)
+            self.ready[job.job_id] = job
+
+    @invariant()
+    def nothing_is_lost(self) -> None:
+        counts = Counter(job.tier for job in self.ready.values())
+        assert {tier: count for tier, count in self.scheduler.waiting().items() if count} == counts
+        assert all(self.scheduler.ahead(job) is not None for job in self.ready.values())
+
+
+TestSchedulerMachine = SchedulerMachine.TestCase
+TestSchedulerMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
