@@ -6,7 +6,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from mezzotint.api.auth.v1 import account_pb2 as pb
-from mezzotint.auth import api_keys
+from mezzotint.auth import api_keys, key_secrets
 from mezzotint.runtime import calls, errors
 from tests.auth.serving import Auth, bearer
 from tests.support.clock import ManualClock
@@ -89,6 +89,16 @@ async def test_a_revoked_key_is_refused_at_once(auth: Auth) -> None:
             await calls.call(auth.accounts.GetAccount, pb.GetAccountRequest(), metadata=bearer(made.secret))
     listed = await calls.call(auth.accounts.ListApiKeys, pb.ListApiKeysRequest(), metadata=bearer(access))
     assert [key.HasField("revoked_at") for key in listed.api_keys] == [True]
+
+
+async def test_knowing_a_keys_id_is_not_knowing_the_key(auth: Auth) -> None:
+    """Ensures that a secret made up for an id is refused though its checksum is right, and told nothing of the key."""
+    access = (await auth.member()).access_token
+    made = await auth.create_key(access)
+    for _ in range(2):
+        with pytest.raises(errors.CredentialInvalid):
+            await auth.authenticate(key_secrets.mint(made.api_key.key_id))
+        await auth.revoke_key(access, made.api_key.key_id)
 
 
 async def test_rotating_replaces_the_secret_and_keeps_the_rest(auth: Auth, clock: ManualClock) -> None:
