@@ -1,7 +1,7 @@
 """A log line for every call that failed, for the others at level debug, and the ids that tie its other lines together."""
 
 import time
-from logging import DEBUG
+from logging import DEBUG, getLogger
 from typing import Any
 
 import structlog
@@ -35,7 +35,7 @@ class LoggingLayer:
         A line a call that went well would cost more time than the call.
         """
         code = code_name(call.error)
-        if code == "OK" and not log.isEnabledFor(DEBUG):
+        if code == "OK" and not getLogger(__name__).isEnabledFor(DEBUG):
             return
         write = log.error if code == "INTERNAL" else log.debug if code == "OK" else log.info
         write(
