@@ -21,7 +21,7 @@ WATCHED_SECONDS = 5
 async def test_pings_as_often_as_documented_are_welcome(
     data: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ensures that gRPC knows the option that allows them: it ignores one it does not know, and allows one ping in five minutes."""
+    """Ensures that gRPC knows the option that allows them: it ignores others, and then allows one ping in five minutes."""
     assert channel.KEEPALIVE_SECONDS > server.PING_SECONDS_MIN
     monkeypatch.setattr(server, "PING_SECONDS_MIN", 0)
     echo = server.Server(ServiceSettings(data=data, drain_seconds=0), authority.identity("queue"), [SERVICE])
