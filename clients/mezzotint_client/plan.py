@@ -59,6 +59,21 @@ def hold_free_port(held: ExitStack) -> int:
     raise SuiteError(f"no port from {FREE_PORTS.start} to {FREE_PORTS.stop - 1} is free")
 
 
+def require_free(ports: Mapping[str, int]) -> None:
+    """Raise SuiteError, naming the port and the variable that changes it, when another process listens on one of them."""
+    for name, port in ports.items():
+        with socket.socket() as listener:
+            # As the services do: connections that have just ended do not hold a port.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind((HOST, port))
+            except OSError as error:
+                raise SuiteError(
+                    f"another process uses {HOST}:{port}, where {name} is to listen: {error.strerror}; stop it, or choose "
+                    f"another port with {port_variable(name)}"
+                ) from error
+
+
 def port_variable(name: str) -> str:
     """The environment variable that sets a port: of a service, or "http"."""
     return "MEZZOTINT_GATEWAY_HTTP_PORT" if name == "http" else f"MEZZOTINT_{name.upper()}_PORT"

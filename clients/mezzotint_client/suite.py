@@ -53,13 +53,15 @@ class Suite:
 
         `ports`: the documented ones, any free ones, or one for each service and for "http". `environment`: more variables for
         single services, by service. No process outlives this one, also when this one is killed. Raises ServiceFailed when a
-        service ends or is not ready in time, DataInUse, FileNotFoundError.
+        service ends or is not ready in time, DataInUse, and SuiteError when a port is taken.
         """
         unknown = set(environment or {}) - set(plan.SERVICES)
         assert not unknown, f"there is no service {unknown}"
         with exclusive(data):
+            chosen = numbers(ports)
+            plan.require_free(chosen)
             make_identities(data)
-            suite = cls(data, numbers(ports), environment or {})
+            suite = cls(data, chosen, environment or {})
             stages: tuple[tuple[str, ...], ...] = (plan.SERVICES,)
             try:
                 await suite._start(ready_seconds_max)

@@ -56,6 +56,17 @@ def test_ports_that_cannot_work_are_refused(monkeypatch: pytest.MonkeyPatch, val
         plan.default_ports()
 
 
+def test_a_port_that_is_taken_is_named_with_what_changes_it() -> None:
+    """The error tells the port, whose it was to be, and the variable; a free one passes."""
+    with socket.socket() as taken:
+        taken.bind((plan.HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(plan.SuiteError, match=rf"{port}, where queue is to listen.*MEZZOTINT_QUEUE_PORT"):
+            plan.require_free({"queue": port})
+    plan.require_free({"queue": port})
+
+
 def test_a_persons_credential_does_not_reach_the_services(monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment of a service holds no API key."""
     monkeypatch.setenv("MEZZOTINT_API_KEY", "mzt_secret")

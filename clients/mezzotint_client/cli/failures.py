@@ -56,6 +56,8 @@ def advice(error: errors.MezzotintError) -> str:
     """What a person can do about an error; empty when its message says all."""
     if error.retry_after is not None:
         return f"try again in {max(1, round(error.retry_after))} s"
+    if "handshake" in error.message.lower():
+        return "what answers there has no certificate of this authority; check --address and --authority"
     return ADVICE.get(type(error), "")
 
 
