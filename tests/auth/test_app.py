@@ -56,7 +56,7 @@ async def test_too_many_passwords_at_once_are_refused_quickly(
     settings: AuthSettings, authority: Authority, clock: ManualClock
 ) -> None:
     """Ensures that overload refuses before it works, says when to come back, and leaves everything else responsive."""
-    slow = settings.model_copy(update={"hashing_memory_kib": 64 * 1024, "hashing_passes": 4, "hashing_waiting_max": 2})
+    slow = settings.model_copy(update={"hashing_memory_kib": 32 * 1024, "hashing_passes": 4, "hashing_waiting_max": 2})
     async with serving_auth(slow, authority, clock) as auth:
         calls_ = [asyncio.ensure_future(auth.sign_in(f"{number}@example.org")) for number in range(20)]
         health = health_pb2_grpc.HealthStub(auth.channel)

@@ -17,7 +17,7 @@ CHEAP_KIB = 7 * 1024
 @pytest.fixture
 async def passwords() -> AsyncIterator[Passwords]:
     """One thread, two may wait."""
-    opened = Passwords(threads=1, waiting_max=2, memory_kib=CHEAP_KIB, passes=1)
+    opened = Passwords(threads=1, waiting_max=2, wait_seconds_max=60, memory_kib=CHEAP_KIB, passes=1)
     yield opened
     await opened.close()
 
@@ -41,7 +41,7 @@ async def test_nobody_has_no_password(passwords: Passwords) -> None:
 async def test_other_parameters_give_a_new_hash_once(passwords: Passwords) -> None:
     """Ensures that stronger parameters reach an account at its next sign-in, and then it stays as it is."""
     old = await passwords.hash("secret")
-    stronger = Passwords(threads=1, waiting_max=2, memory_kib=CHEAP_KIB, passes=2)
+    stronger = Passwords(threads=1, waiting_max=2, wait_seconds_max=60, memory_kib=CHEAP_KIB, passes=2)
     assert (await stronger.verify("wrong", old)).rehashed is None
     rehashed = (await stronger.verify("secret", old)).rehashed
     assert rehashed is not None
@@ -101,16 +101,16 @@ async def test_a_caller_who_hangs_up_too_late_keeps_the_thread_busy(passwords: P
     await asyncio.gather(*calls, return_exceptions=True)
 
 
-async def test_the_time_to_come_back_grows_with_what_waits() -> None:
-    """Ensures that the hint is the queue's length over its speed."""
-    passwords = Passwords(threads=1, waiting_max=20, memory_kib=CHEAP_KIB, passes=1)
+async def test_nobody_waits_longer_than_callers_do() -> None:
+    """Ensures that a slow pool refuses before it is full, with the time that what waits will take."""
+    passwords = Passwords(threads=1, waiting_max=100, wait_seconds_max=5, memory_kib=CHEAP_KIB, passes=1)
     passwords._job_seconds = 0.5
     gate = threading.Event()
-    taken = [asyncio.ensure_future(passwords._run(gate.wait)) for _ in range(21)]
+    taken = [asyncio.ensure_future(passwords._run(gate.wait)) for _ in range(11)]
     await asyncio.sleep(0)
-    with pytest.raises(ServerOverloaded) as refused:
+    with pytest.raises(ServerOverloaded, match="10 passwords wait") as refused:
         await passwords.hash("secret")
-    assert refused.value.retry_after == 11
+    assert refused.value.retry_after == 6
     gate.set()
     await asyncio.gather(*taken)
     await passwords.close()

@@ -48,6 +48,7 @@ async def run(
         passwords = Passwords(
             threads=settings.hashing_threads,
             waiting_max=settings.hashing_waiting_max,
+            wait_seconds_max=settings.hashing_wait_seconds_max,
             memory_kib=settings.hashing_memory_kib,
             passes=settings.hashing_passes,
         )

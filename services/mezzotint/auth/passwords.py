@@ -32,12 +32,16 @@ class Verdict:
 
 
 class Passwords:
-    """Hashes at most `threads` passwords at once while at most `waiting_max` wait; refuses more with ServerOverloaded."""
+    """Hashes `threads` passwords at once while at most `waiting_max` wait, none longer than about `wait_seconds_max`.
 
-    def __init__(self, *, threads: int, waiting_max: int, memory_kib: int, passes: int) -> None:
+    More are refused with ServerOverloaded: whoever would wait longer than callers do is better told at once.
+    """
+
+    def __init__(self, *, threads: int, waiting_max: int, wait_seconds_max: float, memory_kib: int, passes: int) -> None:
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
         self._threads = threads
         self._taken_max = threads + waiting_max
+        self._wait_seconds_max = wait_seconds_max
         self._taken = 0
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="hashing")
         began = time.perf_counter()
@@ -70,10 +74,10 @@ class Passwords:
         return Verdict(True, self._hasher.hash(password) if self._hasher.check_needs_rehash(stored) else None)
 
     async def _run(self, job: Callable[[], Result]) -> Result:
-        if self._taken >= self._taken_max:
-            wait = self._job_seconds * self._taken / self._threads
+        wait = self._job_seconds * self._taken / self._threads
+        if self._taken >= self._taken_max or wait > self._wait_seconds_max:
             raise ServerOverloaded(
-                f"{self._taken_max - self._threads} passwords wait for hashing already; try again later",
+                f"{max(0, self._taken - self._threads)} passwords wait for hashing already; try again later",
                 retry_after=min(max(math.ceil(wait), RETRY_SECONDS_MIN), RETRY_SECONDS_MAX),
             )
         self._taken += 1

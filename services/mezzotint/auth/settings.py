@@ -24,6 +24,8 @@ class AuthSettings(ServiceSettings):
     """Passwords hashed at once. Half of the processors by default, so that other calls are answered meanwhile."""
     hashing_waiting_max: int = Field(default=100, ge=1, le=10_000)
     """Passwords that may wait for a thread; more are refused with SERVER_OVERLOADED."""
+    hashing_wait_seconds_max: float = Field(default=5.0, gt=0, le=60)
+    """How long a password may have to wait by the time the last ones took; else it is refused with SERVER_OVERLOADED."""
     hashing_memory_kib: int = Field(default=19 * 1024, ge=7 * 1024, le=1024 * 1024)
     """Memory of one argon2id hash; with hashing_passes, OWASP's recommendation. A change applies at each next sign-in."""
     hashing_passes: int = Field(default=2, ge=1, le=100)
