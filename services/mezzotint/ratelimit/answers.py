@@ -24,7 +24,7 @@ class Answers:
         return len(self._answers)
 
     def find(self, key: Hashable, asked: int) -> Any | None:
-        """The answer given before; None: none was. Raises RequestIdReused when `asked`, which tells requests apart, was another."""
+        """The answer given before; None: none was. Raises RequestIdReused when `asked`, a fingerprint, was another."""
         known = self._answers.get(key)
         if known is None:
             return None

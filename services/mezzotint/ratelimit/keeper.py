@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mezzotint.ratelimit import metrics, snapshot
-from mezzotint.ratelimit.ledger import Ledger
+from mezzotint.ratelimit.ledger import Ledger, Saved
 from mezzotint.ratelimit.moments import Moments
 from mezzotint.runtime import logging
 from mezzotint.runtime.errors import StartRefused
 
 log = logging.get(__name__)
-ADVANCE_SECONDS = 1.0
+ADVANCE_SECONDS = 0.25
 
 
 class Keeper:
@@ -26,6 +26,7 @@ class Keeper:
         self._moments = moments
         self._path = path
         self._seconds = snapshot_seconds
+        self._written: Saved | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Go on until `stop`. Raises OSError when the file cannot be written, but for a full disk, which is tried again."""
@@ -39,10 +40,13 @@ class Keeper:
                 due = loop.time() + self._seconds
 
     async def save(self) -> None:
-        """Write the ledger down; only the copy is taken on the event loop."""
+        """Write the ledger down if it changed; only the copy is taken on the event loop."""
         saved = self._ledger.save(self._moments.read())
+        if self._written and saved[1:] == self._written[1:]:
+            return
         try:
             await asyncio.to_thread(snapshot.write, self._path, saved)
+            self._written = saved
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise

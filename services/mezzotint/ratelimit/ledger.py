@@ -17,7 +17,7 @@ from mezzotint.runtime.errors import FieldInvalid
 
 # What one call does of the work that is not its own, so that no call waits long for it.
 BUCKETS_LOOKED_AT_A_CALL = 4
-RESERVATIONS_ENDED_A_CALL = 10_000
+RESERVATIONS_ENDED_A_CALL = 1000
 
 
 @dataclass(frozen=True)

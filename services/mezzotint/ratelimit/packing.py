@@ -1,7 +1,7 @@
 """Values kept by the million, packed into bytes.
 
-The garbage collector looks through every object that is kept, and stops the process for it: 2 s at 300,000 open reservations on a
-busy machine. It does not look into bytes, which take less room besides.
+The garbage collector looks through every object that is kept, and stops the process for it: 2 s at 300,000 open reservations
+on a busy machine. It does not look into bytes, which take less room besides.
 """
 
 import marshal
