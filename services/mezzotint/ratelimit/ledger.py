@@ -144,13 +144,19 @@ class Ledger:
         return Saved(at.wall_ns, states, self._reservations.copies())
 
     def restore(self, saved: Saved, at: Moment) -> None:
-        """Take over what an earlier process saved, into an empty ledger; limits that the policy has no more are left out."""
+        """Take over what an earlier process saved, into an empty ledger; limits that the policy has no more are left out.
+
+        Reservations of a tier that the policy has no more are given back.
+        """
         lasting = {name: limit for name, limit in self._limits.items() if limit.lasting}
         for name, limit in lasting.items():
             for key, state in saved.states.get(name, {}).items():
                 self._buckets.put(limit, key, state)
         for reservation in saved.reservations:
-            self._reservations.add(unpacked(reservation).resumed(lasting, at))
+            resumed = unpacked(reservation).resumed(lasting, at)
+            self._reservations.add(resumed)
+            if resumed.tier not in self._policy.tiers:
+                self._give_back(resumed, at)
 
     def sizes(self) -> dict[str, int]:
         """How much is held, for metrics."""
