@@ -124,7 +124,9 @@ async def test_a_crash_forgets_at_most_what_was_not_written_yet(
     """Ensures that a process killed outright comes back with the quotas of its last snapshot."""
     async with process(settings(), authority, snapshot_seconds=0.01) as (child, stub, path):
         await call(stub.Check, check(images=3))
-        await asyncio.wait_for(until_written(path, b'"acc_a"'), 20)
+        async with asyncio.timeout(20):
+            while b'"acc_a"' not in content_of(path):
+                assert await daily(stub) == 7
         child.kill()
         assert await child.wait() == -signal.SIGKILL
     async with process(settings(), authority) as (child, stub, _):
@@ -174,7 +176,6 @@ async def process(
             await child.wait()
 
 
-async def until_written(path: Path, text: bytes) -> None:
-    """Wait until a file of another process holds `text`."""
-    while not (path.exists() and text in path.read_bytes()):  # noqa: ASYNC110, ASYNC240  # another process's file has no event
-        await asyncio.sleep(0.01)
+def content_of(path: Path) -> bytes:
+    """What another process has written so far."""
+    return path.read_bytes() if path.exists() else b""

@@ -4,11 +4,12 @@ One event loop owns a ledger, so nothing here locks or waits. Time comes in with
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mezzotint.ratelimit.answers import ANSWERS_MAX, Answers
 from mezzotint.ratelimit.buckets import BUCKETS_MAX, Buckets
 from mezzotint.ratelimit.limit import Decision, Moment, State, Status, Subject
+from mezzotint.ratelimit.packing import answered, plain
 from mezzotint.ratelimit.policy import Policy
 from mezzotint.ratelimit.reservations import RESERVATIONS_MAX, Reservation, Reservations, unpacked
 from mezzotint.ratelimit.tally import Amounts, Tally
@@ -64,7 +65,7 @@ class Ledger:
         limits = self._policy.limits_of(subject.tier)
         key, asked = (subject.account_id, request_id), fingerprint(amounts)
         if known := self._checks.find(key, asked):
-            return self._decision(known)
+            return answered(known, self._limits)
         self._checks.require_room(at)
         decision, _ = self._tally.decide(subject.account_id, limits, amounts, at)
         if decision.allowed:
@@ -77,7 +78,7 @@ class Ledger:
         limits = self._policy.limits_of(subject.tier)
         key, asked = (subject.account_id, request_id), fingerprint(amounts)
         if known := self._reserves.find(key, asked):
-            return Reserved(self._decision(known[0]), *known[1:])
+            return Reserved(answered(known[0], self._limits), *known[1:])
         self._reserves.require_room(at)
         self._reservations.require_room()
         decision, lines = self._tally.decide(subject.account_id, limits, amounts, at)
@@ -170,11 +171,6 @@ class Ledger:
             return None
         return reservation
 
-    def _decision(self, answer: tuple[bool, int, list[tuple[str, int, int, int]]]) -> Decision:
-        """The decision that `plain` made plain."""
-        allowed, retry_after_ns, statuses = answer
-        return Decision(allowed, tuple(Status(self._limits[name], *numbers) for name, *numbers in statuses), retry_after_ns)
-
     def _give_back(self, reservation: Reservation, at: Moment) -> None:
         self._reservations.remove(reservation)
         for line in reservation.lines:
@@ -184,8 +180,3 @@ class Ledger:
 def fingerprint(amounts: Amounts) -> int:
     """Tells requests of one id apart without keeping them."""
     return hash(tuple(sorted(amounts.items())))
-
-
-def plain(decision: Decision) -> tuple[bool, int | None, list[Any]]:
-    """A decision in the values that packing.py takes."""
-    return decision.allowed, decision.retry_after_ns, [(status.limit.name, *status[1:]) for status in decision.statuses]
