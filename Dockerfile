@@ -1,6 +1,6 @@
 # One image for the five services and the command line. Which one a container runs is its command: ["mezzotint-queue"].
 #   docker build -t mezzotint .                          ONNX Runtime on the CPU
-#   docker build -t mezzotint --build-arg RUNTIME=gpu .  on a GPU
+#   docker build -t mezzotint --build-arg RUNTIME=gpu .  ONNX Runtime for NVIDIA GPUs; CUDA's libraries have to come from elsewhere
 # Dependencies have a layer of their own, so that a new version of ours is a small download.
 FROM python:3.11-slim-bookworm AS dependencies
 ARG RUNTIME=cpu
@@ -22,8 +22,10 @@ FROM dependencies
 LABEL org.opencontainers.image.title="Mezzotint" \
       org.opencontainers.image.description="Image generation that stays up when everyone arrives at once" \
       org.opencontainers.image.licenses="Apache-2.0"
+# ONNX Runtime's official builds report to their maker unless told not to, before they are loaded.
 ENV PATH=/opt/mezzotint/bin:$PATH \
     MEZZOTINT_DATA=/data \
+    ORT_DISABLE_TELEMETRY=1 \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     GRPC_VERBOSITY=NONE
