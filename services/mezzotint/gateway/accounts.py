@@ -22,7 +22,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 def passing_on(channel: grpc.aio.Channel) -> grpc.GenericRpcHandler:
     """A handler of every method of AccountService. Requests are decoded, for the contract's rules; answers are not."""
-    handlers = {method.name: handler_of(method, Peer("auth"), channel) for method in SERVICE.methods}
+    handlers = {method.name: handler_of(method, Peer("auth", channel), channel) for method in SERVICE.methods}
     return grpc.method_handlers_generic_handler(SERVICE.full_name, handlers)
 
 

@@ -21,7 +21,7 @@ class Catalogue:
     """The loaded models. While inference does not answer the last answer stands; before the first, workers decide."""
 
     def __init__(self, channel: Channel, clock: Clock) -> None:
-        self._peer = Peer("inference")
+        self._peer = Peer("inference", channel)
         self._stub = inference_pb2_grpc.InferenceServiceStub(channel)
         self._clock = clock
         self._models: Sequence[inference_pb2.Model] | None = None

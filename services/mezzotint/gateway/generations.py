@@ -46,7 +46,7 @@ class Generations:
             self._leave(generation, keep=request.keep_on_disconnect)
 
     async def drain(self, draining: asyncio.Event) -> None:
-        """Once `draining` is set, give readers most of the drain time to hear the end, then ServerDraining. Nothing is cancelled."""
+        """Once `draining` is set, give readers most of the drain time, then ServerDraining. Nothing is cancelled."""
         await draining.wait()
         grace_seconds = self._ports.settings.drain_seconds * DRAIN_PART
         live = {task for task in self._tasks if not task.done()}

@@ -16,7 +16,7 @@ class Identities:
     """Whose a credential is, and which ones were withdrawn."""
 
     def __init__(self, channel: Channel) -> None:
-        self._peer = Peer("auth")
+        self._peer = Peer("auth", channel)
         self._stub = identity_pb2_grpc.IdentityServiceStub(channel)
 
     async def authenticate(self, request: identity_pb2.AuthenticateRequest) -> identity_pb2.AuthenticateResponse:

@@ -26,7 +26,7 @@ class Jobs:
     """The queue's jobs of one kind, always of one account."""
 
     def __init__(self, channel: Channel, clock: Clock) -> None:
-        self._peer = Peer("queue")
+        self._peer = Peer("queue", channel)
         self._stub = queue_pb2_grpc.QueueServiceStub(channel)
         self._clock = clock
 

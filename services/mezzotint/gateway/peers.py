@@ -7,23 +7,27 @@ from typing import TypeVar
 
 from mezzotint.runtime import calls, logging
 from mezzotint.runtime.calls import Metadata, StreamMethod, UnaryMethod
+from mezzotint.runtime.channel import Channel, connected
 from mezzotint.runtime.errors import DeadlineExceeded, DependencyUnavailable, MezzotintError, ServerDraining
 
 log = logging.get(__name__)
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 RETRY_AFTER_SECONDS = 1.0
-# A service that has not answered by then is not going to.
+# A service that is connected and has not answered by then is not going to.
 CALL_SECONDS_MAX = 10.0
+# One that is not connected may come back from its restart within this; the caller is not kept waiting for longer.
+RECONNECT_SECONDS_MAX = 2.0
 # What a service raises when it is not there to answer, rather than when it answers no.
 SILENCE = (DependencyUnavailable, ServerDraining, DeadlineExceeded)
 
 
 class Peer:
-    """One service behind the gateway, by its name."""
+    """One service behind the gateway, by its name and the channel to it."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, channel: Channel) -> None:
+        self._name = name
+        self._channel = channel
 
     async def call(
         self,
@@ -35,7 +39,7 @@ class Peer:
     ) -> Response:
         """The response. Raises what the service raised; DependencyUnavailable, saying when to come back, if it is silent."""
         try:
-            return await calls.call(method, request, timeout=timeout, metadata=metadata)
+            return await calls.call(method, request, timeout=self._patience(timeout), metadata=metadata)
         except SILENCE as error:
             raise self._unavailable(error) from error
 
@@ -48,15 +52,18 @@ class Peer:
         except SILENCE as error:
             raise self._unavailable(error) from error
 
+    def _patience(self, timeout: float) -> float:
+        return timeout if connected(self._channel) else min(timeout, RECONNECT_SECONDS_MAX)
+
     def _unavailable(self, error: MezzotintError) -> MezzotintError:
         if isinstance(error, DeadlineExceeded) and _over(calls.deadline.get()):
             return error
         # The text of gRPC names addresses, which are not for the public.
-        log.warning("no answer", peer=self.name, reason=error.reason, message=error.message)
+        log.warning("no answer", peer=self._name, reason=error.reason, message=error.message)
         return DependencyUnavailable(
-            f"{self.name} does not answer; try again in {RETRY_AFTER_SECONDS:g} s",
+            f"{self._name} does not answer; try again in {RETRY_AFTER_SECONDS:g} s",
             retry_after=RETRY_AFTER_SECONDS,
-            metadata={"service": self.name},
+            metadata={"service": self._name},
         )
 
 

@@ -38,7 +38,7 @@ class Quota:
     """Reserves, commits and releases with ratelimit."""
 
     def __init__(self, channel: Channel) -> None:
-        self._peer = Peer("ratelimit")
+        self._peer = Peer("ratelimit", channel)
         self._stub = ratelimit_pb2_grpc.RateLimitServiceStub(channel)
 
     async def reserve(self, caller: Principal, charge_id: str, images: int) -> Reservation:

@@ -61,7 +61,7 @@ class CachingVerifier:
         return self._clock.monotonic() - self._heard_at <= SILENCE_SECONDS_MAX
 
     def connected(self) -> None:
-        """The stream begins anew. After a long gap nothing counts before the first heartbeat: it follows all that was missed."""
+        """The stream begins anew. After a long gap, all that was missed comes before the first heartbeat."""
         self._behind = not self.fresh
 
     def hear(self, message: identity_pb2.WatchRevocationsResponse) -> None:

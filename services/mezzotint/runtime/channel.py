@@ -64,3 +64,8 @@ def connect_public(address: str, service: str, authority_pem: bytes) -> grpc.aio
     """A channel of an end user, who has no certificate, to the public door of `service`."""
     options = [*OPTIONS, ("grpc.ssl_target_name_override", dns_name(service))]
     return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(authority_pem), options=options)
+
+
+def connected(channel: Channel) -> bool:
+    """A connection is open now; a call would go out at once."""
+    return channel.get_state() is grpc.ChannelConnectivity.READY

@@ -45,21 +45,24 @@ class HttpDoor:
         )
         self._server = Embedded(config)
         self._task: asyncio.Task[None] | None = None
+        self._listener: socket.socket | None = None
         self.port = 0
 
     async def start(self) -> None:
         """Listen. Raises OSError when the address is taken, StartRefused when it is one that plain HTTP must not use."""
         require_private(self._settings)
-        listener = listen(self._settings.host, self._settings.http_port)
-        self.port = listener.getsockname()[1]
-        self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
+        self._listener = listen(self._settings.host, self._settings.http_port)
+        self.port = self._listener.getsockname()[1]
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._listener]))
         log.info("listening", address=f"http://{self._settings.host}:{self.port}")
 
     async def stop(self) -> None:
         """Take no more requests, let those under way end within the drain time, and close."""
         self._server.should_exit = True
         if self._task is not None:
-            await self._task
+            await asyncio.wait([self._task])
+        if self._listener is not None:
+            self._listener.close()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["HttpDoor"]:

@@ -1,0 +1,131 @@
+"""The services behind the gateway come and go; callers hear the truth, and what was accepted goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from mezzotint.api.auth.v1 import account_pb2
+from mezzotint.api.images.v1 import images_pb2, images_pb2_grpc
+from mezzotint.runtime import calls, errors
+from tests.gateway.suite import public, running, to_end, until
+from tests.support.people import PASSWORD, Person, sign_up
+
+SLOW: dict[str, Any] = {"steps": 100, "images": 2, "guidance": 3.0}
+
+
+async def list_own(person: Person) -> None:
+    """A cheap call with the person's key."""
+    await calls.call(person.images.ListGenerations, images_pb2.ListGenerationsRequest(), metadata=person.metadata)
+
+
+async def test_a_restart_of_the_queue_is_not_noticed(data: Path) -> None:
+    """Ensures that a stream goes on from where it was when the queue comes back, to the same pictures."""
+    async with running(data, work=40) as suite, public(suite) as channel:
+        person = await sign_up(channel)
+        call = person.generate("a cat", **SLOW)
+        await until(call, "progress")
+        await suite.stop("queue")
+        await suite.start("queue")
+        events = await to_end(call)
+        kinds = [event.WhichOneof("event") for event in events]
+        assert kinds[-3:] == ["image", "image", "finished"]
+        assert "accepted" not in kinds
+
+
+async def test_a_revoked_key_is_refused_within_a_second(data: Path) -> None:
+    """Ensures that a key that the gateway remembers stops working when auth says so, and at once after that."""
+    async with running(data) as suite, public(suite) as channel:
+        person = await sign_up(channel)
+        await list_own(person)
+        signed = await calls.call(person.accounts.SignIn, account_pb2.SignInRequest(email=person.email, password=PASSWORD))
+        session = (("authorization", f"Bearer {signed.tokens.access_token}"),)
+        await calls.call(person.accounts.RevokeApiKey, account_pb2.RevokeApiKeyRequest(key_id=person.key_id), metadata=session)
+        async with asyncio.timeout(1):
+            with pytest.raises(errors.CredentialRevoked):
+                while True:
+                    await list_own(person)
+
+
+@pytest.mark.parametrize(("service", "code"), [("queue", 503), ("ratelimit", 503)])
+async def test_a_service_that_is_gone_is_named(data: Path, service: str, code: int) -> None:
+    """Ensures that a call fails soon, with what is missing and when to come back, and works again afterwards."""
+    async with running(data) as suite, public(suite) as channel:
+        person = await sign_up(channel)
+        await to_end(person.generate("a cat", steps=1))
+        await suite.stop(service)
+        with pytest.raises(errors.DependencyUnavailable) as caught:
+            await to_end(person.generate("a cat", steps=1))
+        assert (caught.value.metadata["service"], caught.value.retry_after) == (service, 1.0)
+        assert "127.0.0.1" not in caught.value.message
+        async with httpx.AsyncClient(headers={"authorization": f"Bearer {person.secret}"}, timeout=20) as http:
+            answer = await http.post(f"{suite.url}/v1/images/generations", json={"prompt": "a cat"})
+        assert (answer.status_code, answer.headers["retry-after"]) == (code, "1")
+        assert answer.json()["error"]["reason"] == "DEPENDENCY_UNAVAILABLE"
+        await suite.start(service)
+        assert (await to_end(person.generate("a cat", steps=1)))[-1].WhichOneof("event") == "finished"
+
+
+async def test_without_auth_remembered_keys_work_for_seconds_only(data: Path) -> None:
+    """Ensures that with auth gone nobody new gets in, and those known before only until the cache is stale."""
+    async with running(data) as suite, public(suite) as channel:
+        person = await sign_up(channel)
+        await list_own(person)
+        await suite.stop("auth")
+        async with asyncio.timeout(10):
+            with pytest.raises(errors.DependencyUnavailable) as caught:
+                while True:
+                    await list_own(person)
+        assert caught.value.metadata["service"] == "auth"
+
+
+async def test_it_is_ready_when_the_others_are(data: Path) -> None:
+    """Ensures that health over gRPC and HTTP tells the truth: not before the queue answers, and not long after it is gone."""
+    async with running(data, without=("queue", "inference", "gateway")) as suite:
+        starting = asyncio.ensure_future(suite.start("gateway"))
+        while not suite.http_port:
+            await asyncio.sleep(0)
+        async with httpx.AsyncClient(base_url=suite.url) as http:
+            missing = await http.get("/health/ready")
+            assert (missing.status_code, missing.json()["missing"]) == (503, ["queue"])
+            assert (await http.get("/health/live")).status_code == 200
+            await suite.start("queue")
+            await starting
+            assert (await http.get("/health/ready")).json() == {"status": "ready"}
+            async with public(suite) as channel:
+                health = health_pb2_grpc.HealthStub(channel)
+                watch = health.Watch(health_pb2.HealthCheckRequest(service="mezzotint.api.images.v1.ImageService"))
+                assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+                await suite.stop("queue")
+                assert (await asyncio.wait_for(watch.read(), 15)).status == health_pb2.HealthCheckResponse.NOT_SERVING
+                watch.cancel()
+            assert (await http.get("/health/ready")).json()["missing"] == ["queue"]
+
+
+async def test_stopping_lets_a_generation_end_and_loses_none(data: Path) -> None:
+    """Ensures that a reader hears the end if it is near, else SERVER_DRAINING, and that a retry after the restart goes on."""
+    async with running(data, work=60) as suite:
+        async with public(suite) as channel:
+            person = await sign_up(channel)
+            near = person.generate("a cat", steps=5)
+            await until(near, "drawing")
+            far = person.generate("a dog", request_id="far", **SLOW)
+            await until(far, "waiting")
+            stopping = asyncio.ensure_future(suite.stop("gateway"))
+            assert (await to_end(near))[-1].WhichOneof("event") == "finished"
+            with pytest.raises((errors.ServerDraining, errors.DependencyUnavailable)):
+                await to_end(far)
+            await stopping
+        await suite.start("gateway")
+        async with public(suite) as channel:
+            back = replace(person, images=images_pb2_grpc.ImageServiceStub(channel))
+            again = back.generate("a dog", request_id="far", **SLOW)
+            events = await to_end(again)
+            assert events[0].accepted.replayed
+            assert events[-1].WhichOneof("event") == "finished"
