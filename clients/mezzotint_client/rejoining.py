@@ -30,16 +30,18 @@ async def responses(
     told: set[tuple[str, int]] = set()
     broken_at, failures = 0.0, 0
     while True:
+        joined_at = clock()
         try:
-            left = None if end is None else end - clock()
+            left = None if end is None else end - joined_at
             async with aclosing(stream(method, request, timeout=left, metadata=metadata)) as messages:
                 async for message in messages:
-                    failures = 0
                     if is_news(message, told):
                         yield message
             return
         except (ServerDraining, DependencyUnavailable):
-            broken_at = clock() if failures == 0 else broken_at
+            # A stream that held for a while was well; one that breaks at once is no end of the trouble.
+            if failures == 0 or clock() - joined_at > BACKOFF_SECONDS_MAX:
+                broken_at, failures = clock(), 0
             if not told or clock() - broken_at > REJOIN_SECONDS_MAX:
                 raise
         failures += 1

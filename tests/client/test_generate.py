@@ -18,7 +18,7 @@ from mezzotint.runtime.errors import (
 )
 from mezzotint.runtime.settings import ServiceSettings
 from mezzotint.runtime.tls import Authority
-from mezzotint_client import Accepted, Client, Event, Finished, Picture, Progress, Started, Waiting
+from mezzotint_client import Accepted, Client, Event, Finished, Picture, Progress, Started, Waiting, rejoining
 from tests.client.gateways import ACCEPTED, CREDENTIAL, DRAWING, FINISHED, PROGRESS, WAITING, ScriptedGateway, image
 
 LOST = ServerDraining("restarting")
@@ -96,6 +96,17 @@ async def test_a_generation_survives_a_gateway_that_stops_and_starts(gateway: Sc
     assert [type(event) for event in seen] == [Accepted, Picture, Finished]
 
 
+async def test_a_generation_that_cannot_be_joined_is_given_up(
+    gateway: ScriptedGateway, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that accepts and breaks off every time is asked less and less often, and in the end no more."""
+    monkeypatch.setattr(rejoining, "REJOIN_SECONDS_MAX", 1.0)
+    gateway.images.script = [[ACCEPTED, WAITING, LOST]] * 100
+    with pytest.raises(ServerDraining):
+        await asyncio.wait_for(events_of(client), 10)
+    assert 3 <= len(gateway.images.requests) <= 8
+
+
 async def test_a_call_that_was_never_accepted_is_not_joined(gateway: ScriptedGateway, client: Client) -> None:
     """What the channel's own retries end with is raised at once."""
     gateway.images.script = [[LOST]] * 10
@@ -132,8 +143,8 @@ async def test_closing_the_iterator_cancels_the_call(gateway: ScriptedGateway, c
 
 
 async def test_a_timeout_ends_the_whole_generation(gateway: ScriptedGateway, client: Client) -> None:
-    """The deadline counts from the first call, also when the stream broke and was joined again."""
-    gateway.images.script = [[ACCEPTED, LOST], [ACCEPTED, None]]
+    """The deadline counts from the first call, also when the stream breaks and is joined again and again."""
+    gateway.images.script = [[ACCEPTED, WAITING, LOST]] * 100
     with pytest.raises(DeadlineExceeded):
         await asyncio.wait_for(events_of(client, timeout=0.5), 5)
 

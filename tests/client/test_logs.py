@@ -27,6 +27,7 @@ def test_only_the_end_is_read(tmp_path: Path) -> None:
     log = tmp_path / "queue.log"
     log.write_bytes(b"\xff" * (2 * logs.TAIL_BYTES) + b"\nlast but one\nlast\n")
     assert logs.last_lines(log, 2) == ["last but one", "last"]
+    assert sum(map(len, logs.last_lines(log, 10**6))) < logs.TAIL_BYTES
     assert logs.last_lines(tmp_path / "missing.log", 2) == []
 
 

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 from click.testing import CliRunner, Result
 
-from mezzotint_client import Client
+from mezzotint_client import Client, Event, Finished, Picture
 from mezzotint_client.cli import main
 from mezzotint_client.local_account import local_account
 from mezzotint_client.plan import SERVICES, WITHHELD
@@ -208,3 +208,19 @@ async def test_accounts_are_opened_shown_and_moved(suite: Suite, tmp_path: Path)
     assert "tier     pro" in shown.stdout
     unknown = await run("account", "set-tier", "ada@example.org", "gold", "--auth-address", suite.addresses["auth"])
     assert (unknown.exit_code, "TIER_UNKNOWN" in unknown.stderr) == (1, True)
+
+
+async def test_a_generation_outlives_the_gateway(suite: Suite, profile: Profile) -> None:
+    """Killed while it streams, the gateway comes back and the client's stream goes on; one generation was made."""
+    seen: list[Event] = []
+    async with client_of(suite, (await local_account(suite.data, suite.addresses["gateway"])).api_key) as client:
+        before = len(await client.list_generations())
+        async for event in client.generate("a red heart", steps=60, timeout=60):
+            seen.append(event)
+            if len(seen) == 3:
+                suite.kill("gateway")
+                await suite.restart("gateway")
+        after = await client.list_generations()
+    assert [type(event) for event in seen].count(Picture) == 1
+    assert isinstance(seen[-1], Finished)
+    assert (len(after), after[0].state) == (before + 1, "succeeded")
