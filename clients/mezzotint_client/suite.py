@@ -95,7 +95,8 @@ class Suite:
         await first(*(process.died() for process in self._processes.values()))
 
     async def _start(self, seconds_max: float) -> None:
-        await asyncio.gather(*(process.start() for process in self._processes.values()))
+        for process in self._processes.values():
+            await process.start()
         waiting = [asyncio.ensure_future(process.ready(self._operator, seconds_max)) for process in self._processes.values()]
         try:
             await asyncio.gather(*waiting)

@@ -102,6 +102,20 @@ def test_certificates_are_made_once(data: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_certificates_are_handed_out_one_identity_a_folder(data: Path, tmp_path: Path) -> None:
+    """Each gets what it needs to speak as itself, never the authority's key; the operator's commands work from its folder."""
+    assert invoke("certificates", "--data", data, "--into", tmp_path / "issued").exit_code == 0
+    names = {folder.name: sorted(file.name for file in folder.iterdir()) for folder in (tmp_path / "issued").iterdir()}
+    assert names["queue"] == ["ca.pem", "queue.key", "queue.pem"]
+    assert len(names) == 6
+    operator = tmp_path / "operator"
+    operator.mkdir()
+    (tmp_path / "issued" / "operator").rename(operator / "tls")
+    before = sorted((operator / "tls").iterdir())
+    assert f"{operator.resolve()}/tls/operator.pem" in invoke("grpcurl-flags", "--data", operator).stdout
+    assert sorted((operator / "tls").iterdir()) == before
+
+
 def test_grpcurl_flags_name_files_and_no_secret(data: Path) -> None:
     """The flags are three paths; the credential is named, not shown, and only when asked for."""
     plain = invoke("grpcurl-flags", "--data", data).stdout

@@ -12,7 +12,9 @@ from mezzotint_client.suite import IDENTITIES
 
 @click.command(short_help="Make certificates ahead, for containers.")
 @click.argument("identities", nargs=-1, metavar="[IDENTITY]...")
-@click.option("--host", "hosts", multiple=True, help="A name or address that the identity is reached by; repeat for more.")
+@click.option(
+    "--host", "hosts", multiple=True, help="A name or address, written into those that are made now; repeat for more."
+)
 @click.option(
     "--into",
     type=click.Path(path_type=Path, file_okay=False),

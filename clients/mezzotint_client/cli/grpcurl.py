@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from mezzotint.runtime.tls import Authority, dns_name
+from mezzotint.runtime.tls import dns_name, open_identity
 from mezzotint_client.cli.connection import data_option
 from mezzotint_client.plan import SERVICES
 
@@ -29,7 +29,7 @@ def grpcurl_flags(data: Path, service: str | None, authorization: bool) -> None:
 
     Where the data folder's path holds a space: eval "grpcurl $(mezzotint grpcurl-flags) …".
     """  # noqa: D301  # \b is click's sign for lines to leave as they are
-    Authority.open(data).identity("operator")
+    open_identity(data, "operator", ())
     folder = data.resolve() / "tls"
     flags = ["-cacert", folder / "ca.pem", "-cert", folder / "operator.pem", "-key", folder / "operator.key"]
     if service:
