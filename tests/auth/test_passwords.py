@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -20,6 +20,14 @@ async def passwords() -> AsyncIterator[Passwords]:
     opened = Passwords(threads=1, waiting_max=2, wait_seconds_max=60, memory_kib=CHEAP_KIB, passes=1)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def gate(passwords: Passwords) -> Iterator[threading.Event]:
+    """What jobs wait for; open at the end, however the test ended, since the pool waits for its jobs."""
+    event = threading.Event()
+    yield event
+    event.set()
 
 
 async def test_a_hash_is_argon2id_with_the_parameters_asked_for(passwords: Passwords) -> None:
@@ -51,9 +59,8 @@ async def test_other_parameters_give_a_new_hash_once(passwords: Passwords) -> No
     await stronger.close()
 
 
-async def test_too_many_are_refused_with_a_time_to_come_back(passwords: Passwords) -> None:
+async def test_too_many_are_refused_with_a_time_to_come_back(passwords: Passwords, gate: threading.Event) -> None:
     """Ensures that a full pool refuses at once, and takes the next as soon as it has room."""
-    gate = threading.Event()
     taken = [asyncio.ensure_future(passwords._run(gate.wait)) for _ in range(3)]
     await asyncio.sleep(0)
     with pytest.raises(ServerOverloaded) as refused:
@@ -66,9 +73,9 @@ async def test_too_many_are_refused_with_a_time_to_come_back(passwords: Password
     assert await passwords.hash("secret")
 
 
-async def test_a_caller_who_hangs_up_leaves_the_queue(passwords: Passwords) -> None:
+async def test_a_caller_who_hangs_up_leaves_the_queue(passwords: Passwords, gate: threading.Event) -> None:
     """Ensures that nobody hashes for callers who are gone, and that their places are free at once."""
-    gate, hashed = threading.Event(), threading.Event()
+    hashed = threading.Event()
     running = asyncio.ensure_future(passwords._run(gate.wait))
     waiting = [asyncio.ensure_future(passwords._run(hashed.set)) for _ in range(2)]
     await asyncio.sleep(0)
@@ -82,9 +89,9 @@ async def test_a_caller_who_hangs_up_leaves_the_queue(passwords: Passwords) -> N
     assert not hashed.is_set()
 
 
-async def test_a_caller_who_hangs_up_too_late_keeps_the_thread_busy(passwords: Passwords) -> None:
+async def test_a_caller_who_hangs_up_too_late_keeps_the_thread_busy(passwords: Passwords, gate: threading.Event) -> None:
     """Ensures that a job which runs counts until it ends, or hanging up would let everybody in."""
-    gate, begun = threading.Event(), threading.Event()
+    begun = threading.Event()
 
     def job() -> bool:
         begun.set()
@@ -101,11 +108,9 @@ async def test_a_caller_who_hangs_up_too_late_keeps_the_thread_busy(passwords: P
     await asyncio.gather(*calls, return_exceptions=True)
 
 
-async def test_nobody_waits_longer_than_callers_do() -> None:
+async def test_nobody_waits_longer_than_callers_do(passwords: Passwords, gate: threading.Event) -> None:
     """Ensures that a slow pool refuses before it is full, with the time that what waits will take."""
-    passwords = Passwords(threads=1, waiting_max=100, wait_seconds_max=5, memory_kib=CHEAP_KIB, passes=1)
-    passwords._job_seconds = 0.5
-    gate = threading.Event()
+    passwords._job_seconds, passwords._wait_seconds_max, passwords._taken_max = 0.5, 5, 100
     taken = [asyncio.ensure_future(passwords._run(gate.wait)) for _ in range(11)]
     await asyncio.sleep(0)
     with pytest.raises(ServerOverloaded, match="10 passwords wait") as refused:
@@ -113,4 +118,3 @@ async def test_nobody_waits_longer_than_callers_do() -> None:
     assert refused.value.retry_after == 6
     gate.set()
     await asyncio.gather(*taken)
-    await passwords.close()
