@@ -23,8 +23,9 @@ from mezzotint.queue.app import run as run_queue
 from mezzotint.queue.settings import QueueSettings
 from mezzotint.ratelimit.app import run as run_ratelimit
 from mezzotint.ratelimit.settings import RateLimitSettings
+from mezzotint.runtime import statuses
 from mezzotint.runtime.settings import ServiceSettings
-from mezzotint.runtime.tls import Authority
+from mezzotint.runtime.tls import Authority, dns_name
 from tests.inference.tiny_model import write_tiny_model
 from tests.support.people import gateway_channel
 from tests.support.serving import connect, serving
@@ -55,6 +56,7 @@ class Suite:
     overrides: Mapping[str, dict[str, Any]]
     ports: dict[str, int] = field(default_factory=dict)
     http_port: int = 0
+    http_listens: asyncio.Event = field(default_factory=asyncio.Event)
     _running: dict[str, AsyncExitStack] = field(default_factory=dict)
 
     @property
@@ -66,7 +68,7 @@ class Suite:
         """Start a service, on the port it had before if it ran before."""
         run, settings_class = SERVICES[name]
         if name == "gateway":
-            run = partial(run, http_started=lambda port: setattr(self, "http_port", port))
+            run = partial(run, http_started=self._http_started)
         settings = settings_class(**self._settings(name))
         stack = AsyncExitStack()
         self.ports[name] = await stack.enter_async_context(serving(run, settings))
@@ -94,6 +96,10 @@ class Suite:
             own |= {"http_port": self.http_port, "http_wait_seconds_max": 30.0}
             own |= {peer: self._address(peer) for peer in ("auth", "ratelimit", "queue", "inference")}
         return own | QUICK.get(name, {}) | self.overrides.get(name, {})
+
+    def _http_started(self, port: int) -> None:
+        self.http_port = port
+        self.http_listens.set()
 
     def _address(self, name: str) -> str:
         self.ports[name] = self.ports.get(name) or free_port()
@@ -130,6 +136,15 @@ async def public(suite: Suite) -> AsyncIterator[grpc.aio.Channel]:
         yield channel
 
 
+@asynccontextmanager
+async def impatient(suite: Suite) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to the gRPC door that does not call again by itself when a call fails."""
+    credentials = grpc.ssl_channel_credentials((suite.data / "tls" / "ca.pem").read_bytes())
+    options = [("grpc.ssl_target_name_override", dns_name("gateway")), ("grpc.enable_retries", 0)]
+    async with grpc.aio.secure_channel(f"127.0.0.1:{suite.ports['gateway']}", credentials, options=options) as channel:
+        yield channel
+
+
 async def to_end(call: Any) -> list[Any]:
     """All responses of a call of GenerateImages. Raises the classes the gateway raised."""
     return [response async for response in _raising(call)]
@@ -147,8 +162,6 @@ async def until(call: Any, kind: str) -> list[Any]:
 
 
 async def _raising(call: Any) -> AsyncIterator[Any]:
-    from mezzotint.runtime import statuses
-
     try:
         while (response := await call.read()) is not grpc.aio.EOF:
             yield response

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import uuid
+from typing import Any
 
 import grpc
 import pytest
@@ -81,8 +82,8 @@ async def test_ones_own_generations_are_listed_in_pages(person: Person) -> None:
         if not (token := page.next_page_token):
             break
     assert listed == made[::-1]
-    request = images_pb2.GetGenerationRequest(generation_id=made[0])
-    found = (await calls.call(person.images.GetGeneration, request, metadata=person.metadata)).generation
+    asked = images_pb2.GetGenerationRequest(generation_id=made[0])
+    found = (await calls.call(person.images.GetGeneration, asked, metadata=person.metadata)).generation
     assert (found.state, len(found.images)) == (job_pb2.JOB_STATE_SUCCEEDED, 1)
     with pytest.raises(errors.ImageNotFound):
         await calls.call(
@@ -108,7 +109,7 @@ async def test_ones_own_generations_are_listed_in_pages(person: Person) -> None:
     ],
 )
 async def test_what_cannot_be_drawn_is_refused_before_it_is_queued(
-    person: Person, spec: dict[str, object], error: type[errors.MezzotintError], says: str
+    person: Person, spec: dict[str, Any], error: type[errors.MezzotintError], says: str
 ) -> None:
     """Ensures a clear refusal that says what would do, and that nothing was accepted."""
     with pytest.raises(error, match=says):

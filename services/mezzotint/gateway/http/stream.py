@@ -44,10 +44,15 @@ class EventStream(Response):
         self._seconds = seconds
         self._sending = asyncio.Lock()
         self._previews: Counter[int] = Counter()
+        self._begun = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the response; a client that hangs up cancels the generation."""
-        await while_connected(receive, self._serve(scope, send))
+        try:
+            await while_connected(receive, self._serve(scope, send))
+        except ClientDisconnect:
+            if not self._begun:
+                raise
 
     async def _serve(self, scope: Scope, send: Send) -> None:
         with self._parts.generations.open(self._caller, self._message) as generation:
@@ -73,6 +78,7 @@ class EventStream(Response):
         headers = {"content-type": self.media_type, "cache-control": "no-cache", "x-accel-buffering": "no"}
         headers.update(headers_of(generation.limits))
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+        self._begun = True
         await send({"type": "http.response.start", "status": 200, "headers": raw})
         await self._send(send, wire.comment(f"generation {generation.job_id}"))
 
