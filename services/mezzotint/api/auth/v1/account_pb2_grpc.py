@@ -113,8 +113,8 @@ class AccountServiceServicer:
     """
 
     def SignUp(self, request, context):
-        """Opens an account in the tier "free". Fails with ACCOUNT_EXISTS, or SERVER_OVERLOADED when more passwords wait for hashing
-        than may wait. Retry with the same request id: the same account comes back.
+        """Opens an account in the tier "free". Fails with ACCOUNT_EXISTS, REQUEST_ID_REUSED, or SERVER_OVERLOADED when more passwords wait
+        for hashing than may. Retry with the same request id and password: the same account comes back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,8 +38,8 @@ class AccountServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AccountServiceAsyncStub: ...
     SignUp: _grpc.UnaryUnaryMultiCallable[_account_pb2.SignUpRequest, _account_pb2.SignUpResponse]
-    """Opens an account in the tier "free". Fails with ACCOUNT_EXISTS, or SERVER_OVERLOADED when more passwords wait for hashing
-    than may wait. Retry with the same request id: the same account comes back.
+    """Opens an account in the tier "free". Fails with ACCOUNT_EXISTS, REQUEST_ID_REUSED, or SERVER_OVERLOADED when more passwords wait
+    for hashing than may. Retry with the same request id and password: the same account comes back.
     """
     SignIn: _grpc.UnaryUnaryMultiCallable[_account_pb2.SignInRequest, _account_pb2.SignInResponse]
     """Exchanges a password for a session. Fails with CREDENTIAL_INVALID, the same for an unknown address and a wrong password,
@@ -84,8 +84,8 @@ class AccountServiceAsyncStub(AccountServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SignUp: _aio.UnaryUnaryMultiCallable[_account_pb2.SignUpRequest, _account_pb2.SignUpResponse]  # type: ignore[assignment]
-    """Opens an account in the tier "free". Fails with ACCOUNT_EXISTS, or SERVER_OVERLOADED when more passwords wait for hashing
-    than may wait. Retry with the same request id: the same account comes back.
+    """Opens an account in the tier "free". Fails with ACCOUNT_EXISTS, REQUEST_ID_REUSED, or SERVER_OVERLOADED when more passwords wait
+    for hashing than may. Retry with the same request id and password: the same account comes back.
     """
     SignIn: _aio.UnaryUnaryMultiCallable[_account_pb2.SignInRequest, _account_pb2.SignInResponse]  # type: ignore[assignment]
     """Exchanges a password for a session. Fails with CREDENTIAL_INVALID, the same for an unknown address and a wrong password,
@@ -133,8 +133,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_pb2.SignUpRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_pb2.SignUpResponse, _abc.Awaitable[_account_pb2.SignUpResponse]]:
-        """Opens an account in the tier "free". Fails with ACCOUNT_EXISTS, or SERVER_OVERLOADED when more passwords wait for hashing
-        than may wait. Retry with the same request id: the same account comes back.
+        """Opens an account in the tier "free". Fails with ACCOUNT_EXISTS, REQUEST_ID_REUSED, or SERVER_OVERLOADED when more passwords wait
+        for hashing than may. Retry with the same request id and password: the same account comes back.
         """
 
     @_abc_1.abstractmethod
