@@ -47,8 +47,8 @@ def test_tiers_get_their_weights_and_no_less_than_their_minimum() -> None:
     work = granted((scheduler.pick() for _ in range(3000)), "tier")
     rest = 1 - 0.05
     expected = {"free": 0.05, "plus": rest * 4 / 28, "pro": rest * 8 / 28, "enterprise": rest * 16 / 28}
-    for tier, share in expected.items():
-        assert work[tier] / sum(work.values()) == pytest.approx(share, abs=0.005)
+    for name, share in expected.items():
+        assert work[name] / sum(work.values()) == pytest.approx(share, abs=0.005)
 
 
 def test_what_a_tier_does_not_use_is_lent() -> None:

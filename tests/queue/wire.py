@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,6 +44,7 @@ class Caller:
 
     def __init__(self, port: int, authority: Authority) -> None:
         self.port = port
+        self.stopping = asyncio.Event()
         self.channel = connect(authority, port, "queue", identity="gateway")
         self.worker_channel = connect(authority, port, "queue", identity="inference")
         self.stub = queue_pb2_grpc.QueueServiceStub(self.channel)
@@ -79,6 +79,20 @@ class Caller:
         """A worker that is not connected yet."""
         return Worker(self, worker_id, kinds)
 
+    async def result(self, job_id: str) -> bytes:
+        """A job's result."""
+        return (await self.stub.GetJob(queue_pb2.GetJobRequest(job_id=job_id))).result
+
+    def stats(self, interval: float) -> Any:
+        """The stream of statistics."""
+        request = queue_pb2.WatchStatsRequest()
+        request.interval.FromMilliseconds(round(interval * 1000))
+        return self.stub.WatchStats(request)
+
+    def stop(self) -> None:
+        """Tell the server to stop, as SIGTERM would."""
+        self.stopping.set()
+
     async def close(self) -> None:
         """Hang up."""
         await self.channel.close()
@@ -94,12 +108,12 @@ class Worker:
         self.call: Any = queue_pb2_grpc.QueueServiceStub(caller.worker_channel).Work()  # type: ignore[no-untyped-call, unused-ignore]  # grpc's stubs
         self.pending: list[work_pb2.Lease] = []
 
-    async def hello(self, *held: work_pb2.LeaseRef, credits: int = 0) -> work_pb2.Welcome:
-        """Say Hello, get Welcome, grant credits."""
+    async def hello(self, *held: work_pb2.LeaseRef, credit: int = 0) -> work_pb2.Welcome:
+        """Say Hello, get Welcome, grant credit."""
         await self.send(hello=work_pb2.Hello(worker_id=self.worker_id, kinds=self.kinds, held=held))
-        welcome = await self.expect("welcome")
-        if credits:
-            await self.send(credit=work_pb2.Credit(jobs=credits))
+        welcome: work_pb2.Welcome = await self.expect("welcome")
+        if credit:
+            await self.send(credit=work_pb2.Credit(jobs=credit))
         return welcome
 
     async def send(self, **message: Any) -> None:
@@ -122,13 +136,18 @@ class Worker:
     async def complete(self, lease: work_pb2.Lease, result: bytes = b"done", cost_ms: int = 0) -> work_pb2.Settled:
         """Complete a lease and give the answer."""
         await self.send(complete=work_pb2.Complete(lease=lease.ref, result=result, cost_ms=cost_ms))
-        return await self.expect("settled")
+        return await self.settled()
 
     async def fail(self, lease: work_pb2.Lease, failure_class: Any, reason: str = "JOB_FAILED") -> work_pb2.Settled:
         """Fail a lease and give the answer."""
         failure = job_pb2.Failure(failure_class=failure_class, reason=reason, message="it broke")
         await self.send(fail=work_pb2.Fail(lease=lease.ref, failure=failure))
-        return await self.expect("settled")
+        return await self.settled()
+
+    async def settled(self) -> work_pb2.Settled:
+        """The next answer to the end of a lease."""
+        settled: work_pb2.Settled = await self.expect("settled")
+        return settled
 
     async def beat(self, *held: work_pb2.LeaseRef) -> None:
         """Send a heartbeat that names these leases."""
@@ -172,10 +191,16 @@ async def refusal(call: Awaitable[Any]) -> str:
 
 @asynccontextmanager
 async def queue_server(data: Path, authority: Authority, clock: Clock | None = None, **changes: Any) -> AsyncIterator[Caller]:
-    """A running queue on `data`, and calls on it."""
-    start = partial(run, clock=clock) if clock else run
+    """A running queue on `data`, and calls on it. `Caller.stop` stops it before the block ends."""
+    stops: list[asyncio.Event] = []
+
+    async def start(chosen: QueueSettings, stop: asyncio.Event, started: Callable[[int], None]) -> None:
+        stops.append(stop)
+        await run(chosen, stop, started, clock=clock)
+
     async with serving(start, settings(data, **changes)) as port:
         caller = Caller(port, authority)
+        caller.stopping = stops[0]
         try:
             yield caller
         finally:

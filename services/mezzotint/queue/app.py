@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from mezzotint.api.queue.v1.queue_pb2_grpc import add_QueueServiceServicer_to_server
+from mezzotint.queue import metrics
 from mezzotint.queue.background import Background
 from mezzotint.queue.backoff import Backoff
 from mezzotint.queue.capacity import Capacity
@@ -29,8 +30,6 @@ from mezzotint.runtime.clock import Clock, SystemClock, new_id
 from mezzotint.runtime.server import Server
 from mezzotint.runtime.tls import open_identity
 
-SERVICE = "mezzotint.api.queue.v1.QueueService"
-
 
 async def run(
     settings: QueueSettings,
@@ -48,7 +47,9 @@ async def run(
         stack.push_async_callback(engine.close)
         background = Background()
         stack.push_async_callback(background.close)
-        server = Server(settings, open_identity(settings.data, "queue", settings.hosts), [SERVICE])
+        server = Server(
+            settings, open_identity(settings.data, "queue", settings.hosts), ["mezzotint.api.queue.v1.QueueService"]
+        )
         census, roster = Census(names), Roster()
         leases = LeaseTable(settings.lease_seconds, settings.grace_seconds)
         ledger = Ledger(engine, clock, new_id, names, Capacity(settings.waiting_max, settings.account_waiting_max))
@@ -56,20 +57,19 @@ async def run(
         keeper = LeaseKeeper(leases, roster, endings, clock)
         dispatcher = Dispatcher(ledger, WaitingRoom(tiers), leases, roster, endings, clock, background)
         hub = WatchHub(ledger, engine, clock, dispatcher.place, settings.place_seconds)
-        ledger.listeners += [keeper.observe, dispatcher.observe, hub.observe, census.observe]
+        ledger.listeners += [keeper.observe, dispatcher.observe, hub.observe, census.observe, metrics.observe]
+        metrics.show(census)
         for job in await ledger.recover():
             for part in (keeper, dispatcher, census):
                 part.restore(job)
         backoff = Backoff(settings.backoff_seconds, settings.backoff_seconds_max, random.random)
-        times = (settings.heartbeat_seconds, settings.lease_seconds)
-        floor = Floor(ledger, keeper, endings, dispatcher, hub, background, clock, backoff, *times)
+        floor = Floor(ledger, keeper, endings, dispatcher, hub, background, clock, backoff, leases, settings.heartbeat_seconds)
         desk = Desk(ledger, engine, roster, census, clock, server.draining)
         server.add(add_QueueServiceServicer_to_server, QueueService(desk, floor))
         upkeep = Upkeep(
             [keeper.tick, dispatcher.tick], Retention(engine, clock, settings.retention_seconds), settings.tick_seconds
         )
-        closing = Closing(dispatcher, keeper, roster, hub, settings.drain_seconds)
-        background.spawn(closing.when(server.draining))
+        background.spawn(Closing(dispatcher, keeper, roster, hub, engine.failed, settings.drain_seconds).when(server.draining))
         await server.start()
         stack.push_async_callback(server.stop)
         await server.ready()

@@ -46,6 +46,7 @@ class Desk:
         """Accept jobs as they come, many at once; the outcomes are in their order."""
         outcomes: Outcomes = asyncio.Queue(STREAM_AHEAD_MAX)
         taking = asyncio.create_task(self._take_all(jobs, outcomes))
+        ending = asyncio.create_task(self._end_stream(taking, outcomes))
         try:
             while (outcome := await outcomes.get()) is not None:
                 if isinstance(outcome, Exception):
@@ -53,6 +54,13 @@ class Desk:
                 yield await outcome
         finally:
             taking.cancel()
+            ending.cancel()
+
+    async def _end_stream(self, taking: asyncio.Task[None], outcomes: Outcomes) -> None:
+        """When the server stops: take no more, and end the stream after the jobs that were taken."""
+        await self._draining.wait()
+        taking.cancel()
+        await outcomes.put(ServerDraining("the queue is stopping; send the jobs that were not answered again"))
 
     async def _take_all(self, jobs: AsyncIterator[NewJob], outcomes: Outcomes) -> None:
         end: Exception | None = None

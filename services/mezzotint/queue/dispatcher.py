@@ -7,7 +7,7 @@ from mezzotint.queue import transitions
 from mezzotint.queue.background import Background
 from mezzotint.queue.job import Job, JobState, Transition
 from mezzotint.queue.lease_endings import LeaseEndings
-from mezzotint.queue.leases import LeaseTable
+from mezzotint.queue.leases import LeaseRef, LeaseTable
 from mezzotint.queue.ledger import FULL_RETRY_SECONDS, Ledger
 from mezzotint.queue.roster import Roster
 from mezzotint.queue.waiting_room import Place, WaitingRoom
@@ -96,13 +96,17 @@ class Dispatcher:
     async def _start_all(self, worker: Worker, jobs: Sequence[Job]) -> None:
         started = await asyncio.gather(*(self._start(worker, job) for job in jobs))
         leased = [lease for lease in started if lease]
-        if not leased:
-            return
         if worker.closed:
             for job, _ in leased:
                 self._background.spawn(self._endings.take_back(worker, job))
-        else:
-            worker.send(Leased(leased))
+            return
+        # One that was cancelled while the others were being started does not go out any more.
+        live = [
+            (job, payload) for job, payload in leased if self._leases.holds(LeaseRef(job.job_id, job.token), worker.worker_id)
+        ]
+        worker.credits += len(leased) - len(live)
+        if live:
+            worker.send(Leased(live))
 
     async def _start(self, worker: Worker, job: Job) -> tuple[Job, bytes] | None:
         """Lease a picked job; None when it was cancelled meanwhile or there is no room on the disk."""

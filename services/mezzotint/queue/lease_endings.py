@@ -1,5 +1,6 @@
 """How leases end: by what the worker says, by its silence, or because they never reached it."""
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 
@@ -23,6 +24,8 @@ class LeaseEndings:
         self._leases = leases
         self._clock = clock
         self._background = background
+        self.eased = asyncio.Event()
+        """Set when a worker may have less to do than before."""
 
     async def end(self, worker: Worker, ref: LeaseRef, decide: Decide) -> None:
         """The worker ended a lease, in the way `decide` says: keep that, and answer with what became of it."""
@@ -38,6 +41,7 @@ class LeaseEndings:
             worker.send(Settlement(ref, accepted=True))
         finally:
             worker.settling.discard(ref)
+            self.eased.set()
 
     async def take_back(self, worker: Worker, job: Job) -> None:
         """A lease that never reached its worker ends as if it had not been."""

@@ -1,6 +1,5 @@
 """Keeps leases alive and true: heartbeats, workers that vanish and come back, time that runs out."""
 
-import asyncio
 from collections.abc import Sequence
 
 from mezzotint.queue.job import Job, JobState, Transition
@@ -19,7 +18,6 @@ class LeaseKeeper:
         self._roster = roster
         self._endings = endings
         self._clock = clock
-        self._eased = asyncio.Event()
 
     def restore(self, job: Job) -> None:
         """After a restart: a worker that held the job has the grace to come back for it."""
@@ -35,7 +33,7 @@ class LeaseKeeper:
 
     def depart(self, worker: Worker) -> None:
         """A worker's stream is over; what it holds waits for it until the grace is over."""
-        self._eased.set()
+        self._endings.eased.set()
         if self._roster.depart(worker):
             self._leases.detach(worker.worker_id, self._clock.monotonic())
 
@@ -57,8 +55,8 @@ class LeaseKeeper:
     async def idle(self) -> None:
         """Wait until no connected worker holds or gets anything."""
         while any(self._leases.held(each.worker_id) or each.settling or each.starting for each in self._roster.all()):
-            self._eased.clear()
-            await self._eased.wait()
+            self._endings.eased.clear()
+            await self._endings.eased.wait()
 
     def tick(self) -> None:
         """End the leases whose time is over."""
@@ -73,7 +71,7 @@ class LeaseKeeper:
         if job.state is JobState.RUNNING:
             self._leases.grant(LeaseRef(job.job_id, job.token), job.worker_id, self._clock.monotonic())
         elif change.before and change.before.state is JobState.RUNNING:
-            self._eased.set()
+            self._endings.eased.set()
             ref = LeaseRef(job.job_id, change.before.token)
             if self._leases.release(ref) and (worker := self._roster.get(change.before.worker_id)):
                 reason = change.event.failure.message if change.event.failure else ""

@@ -27,7 +27,7 @@ class LeaseTable:
     """The leases of all workers. A job has one at most."""
 
     def __init__(self, duration: float, grace: float) -> None:
-        self._duration = duration
+        self.duration = duration
         self._grace = grace
         self._leases: dict[str, Lease] = {}
         self._workers: dict[str, set[str]] = {}
@@ -36,7 +36,7 @@ class LeaseTable:
     def grant(self, ref: LeaseRef, worker_id: str, now: float, *, restored: bool = False) -> None:
         """The worker gets the job for the duration of a lease; `restored`: it had it before a restart, and gets the grace."""
         assert ref.job_id not in self._leases, f"{ref.job_id} is leased already"
-        lease = Lease(ref, worker_id, now + (self._grace if restored else self._duration), seen=restored)
+        lease = Lease(ref, worker_id, now + (self._grace if restored else self.duration), seen=restored)
         self._leases[ref.job_id] = lease
         self._workers.setdefault(worker_id, set()).add(ref.job_id)
         heapq.heappush(self._order, (lease.expires_at, ref.job_id, ref.token))
@@ -103,7 +103,7 @@ class LeaseTable:
         for ref in named:
             if self.holds(ref, worker_id):
                 lease = self._leases[ref.job_id]
-                lease.expires_at, lease.seen = now + self._duration, True
+                lease.expires_at, lease.seen = now + self.duration, True
                 kept.add(ref)
             else:
                 foreign.append(ref)

@@ -9,6 +9,7 @@ from mezzotint.queue.engine import JobQuery
 from mezzotint.runtime.errors import PageTokenInvalid
 
 FORMAT = ">8sQ"
+NUMBER_MAX = 2**62
 
 
 def page_token(query: JobQuery, before: int) -> str:
@@ -24,7 +25,7 @@ def page_start(query: JobQuery, token: str) -> int:
         owner, before = struct.unpack(FORMAT, base64.b64decode(token, altchars=b"-_", validate=True))
     except (binascii.Error, struct.error, ValueError) as error:
         raise PageTokenInvalid("page_token is malformed; send the one from the previous page or none") from error
-    if owner != fingerprint(query) or not before:
+    if owner != fingerprint(query) or not 0 < before < NUMBER_MAX:
         raise PageTokenInvalid("page_token belongs to another query; repeat the query it came from")
     return int(before)
 

@@ -68,24 +68,34 @@ class Upkeep:
 class Closing:
     """The orderly end: no new leases, workers finish what they hold for a while, watchers are sent away."""
 
-    def __init__(self, dispatcher: Dispatcher, keeper: LeaseKeeper, roster: Roster, hub: WatchHub, seconds: float) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        keeper: LeaseKeeper,
+        roster: Roster,
+        hub: WatchHub,
+        failed: asyncio.Future[None],
+        seconds: float,
+    ) -> None:
         self._dispatcher = dispatcher
         self._keeper = keeper
         self._roster = roster
         self._hub = hub
+        self._failed = failed
         self._seconds = seconds * DRAIN_PART
 
     async def when(self, draining: asyncio.Event) -> None:
-        """Do so once `draining` is set. Workers that are not done after most of the drain time keep their leases."""
+        """Do so once `draining` is set.
+
+        Workers that are not done after most of the drain time keep their leases. Nobody is waited for once the store has failed.
+        """
         await draining.wait()
         self._dispatcher.draining = True
         self._hub.drain()
         for worker in self._roster.all():
             worker.send(DrainOrder())
-        try:
-            async with asyncio.timeout(self._seconds):
-                await self._keeper.idle()
-        except TimeoutError:
-            pass
+        idle = asyncio.create_task(self._keeper.idle())
+        await asyncio.wait([idle, self._failed], timeout=self._seconds, return_when=asyncio.FIRST_COMPLETED)
+        idle.cancel()
         for worker in list(self._roster.all()):
             worker.close(ServerDraining("the queue is stopping; come back with the leases you hold"))

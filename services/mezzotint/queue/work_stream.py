@@ -1,7 +1,7 @@
 """The stream of one worker: what it says is done in order, and what the queue says goes out as it can take it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 
 from mezzotint.api.queue.v1 import work_pb2
@@ -12,15 +12,19 @@ from mezzotint.queue.dispatcher import Dispatcher
 from mezzotint.queue.encoding import PREVIEW_BYTES_MAX, duration, failure_of, job_message, progress_of
 from mezzotint.queue.lease_endings import LeaseEndings
 from mezzotint.queue.lease_keeper import LeaseKeeper
-from mezzotint.queue.leases import LeaseRef
+from mezzotint.queue.leases import LeaseRef, LeaseTable
 from mezzotint.queue.ledger import Decide, Ledger
 from mezzotint.queue.watching import WatchHub
-from mezzotint.queue.worker import DrainOrder, Leased, Message, Settlement, Withdrawn, Worker
+from mezzotint.queue.worker import LEASES_MAX, DrainOrder, Leased, Message, Settlement, Withdrawn, Worker
 from mezzotint.runtime.clock import Clock
 from mezzotint.runtime.errors import FieldInvalid, ProtocolViolation
 
 # A message with leases is closed when its payloads come to this; one may be 64 KiB.
 LEASES_BYTES_MAX = 1024 * 1024
+# Ends of leases that are being kept at once; a worker cannot have more to tell.
+ENDS_MAX = LEASES_MAX
+# The contract's greatest expected cost; what really was cannot be told to be more.
+COST_MS_MAX = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,8 @@ class Floor:
     background: Background
     clock: Clock
     backoff: Backoff
+    leases: LeaseTable
     heartbeat_seconds: float
-    lease_seconds: float
 
 
 class WorkStream:
@@ -53,7 +57,7 @@ class WorkStream:
         if self._worker:
             self._floor.keeper.depart(self._worker)
 
-    async def run(self) -> AsyncIterator[work_pb2.WorkResponse]:
+    async def run(self) -> AsyncGenerator[work_pb2.WorkResponse, None]:
         """The queue's messages. Raises ProtocolViolation, FieldInvalid, ServerDraining."""
         hello = await self._hello()
         worker = self._worker = Worker(hello.worker_id, hello.kinds)
@@ -81,7 +85,7 @@ class WorkStream:
         return work_pb2.WorkResponse(
             welcome=work_pb2.Welcome(
                 heartbeat_interval=duration(self._floor.heartbeat_seconds),
-                lease_duration=duration(self._floor.lease_seconds),
+                lease_duration=duration(self._floor.leases.duration),
                 held=[ref_message(ref) for ref in kept],
             )
         )
@@ -91,6 +95,8 @@ class WorkStream:
         try:
             async for request in self._requests:
                 self._take(worker, request)
+                if len(self._ends) >= ENDS_MAX:
+                    await asyncio.wait(self._ends, return_when=asyncio.FIRST_COMPLETED)
                 await worker.room()
             if self._ends:
                 await asyncio.wait(self._ends)
@@ -134,7 +140,7 @@ class WorkStream:
         match request.WhichOneof("message"):
             case "complete":
                 done = request.complete
-                ref, cost = ref_of(done.lease), done.cost_ms or None
+                ref, cost = ref_of(done.lease), min(done.cost_ms, COST_MS_MAX) or None
                 return ref, lambda job: transitions.succeed(job, holder, ref.token, done.result, now, cost)
             case "fail":
                 ref, failure = ref_of(request.fail.lease), failure_of(request.fail.failure)

@@ -1,0 +1,29 @@
+"""The inside of a queue, without a server."""
+
+from mezzotint.queue.background import Background
+from mezzotint.queue.backoff import Backoff
+from mezzotint.queue.capacity import Capacity
+from mezzotint.queue.dispatcher import Dispatcher
+from mezzotint.queue.lease_endings import LeaseEndings
+from mezzotint.queue.lease_keeper import LeaseKeeper
+from mezzotint.queue.leases import LeaseTable
+from mezzotint.queue.ledger import Ledger
+from mezzotint.queue.memory_engine import MemoryEngine
+from mezzotint.queue.roster import Roster
+from mezzotint.queue.tiers import Tier
+from mezzotint.queue.waiting_room import WaitingRoom
+from mezzotint.queue.watching import WatchHub
+from mezzotint.queue.work_stream import Floor
+from tests.support.clock import ManualClock, counting_ids
+
+
+def floor(clock: ManualClock, background: Background) -> Floor:
+    """All parts that a stream acts on, over an engine in memory."""
+    engine, roster, leases = MemoryEngine(), Roster(), LeaseTable(10, 10)
+    ledger = Ledger(engine, clock, counting_ids(), ["free"], Capacity(100, 100))
+    endings = LeaseEndings(ledger, leases, clock, background)
+    keeper = LeaseKeeper(leases, roster, endings, clock)
+    dispatcher = Dispatcher(ledger, WaitingRoom([Tier("free")]), leases, roster, endings, clock, background)
+    hub = WatchHub(ledger, engine, clock, dispatcher.place, 1.0)
+    ledger.listeners += [keeper.observe, dispatcher.observe, hub.observe]
+    return Floor(ledger, keeper, endings, dispatcher, hub, background, clock, Backoff(1, 60, lambda: 0.0), leases, 2.0)
