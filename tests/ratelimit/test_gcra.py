@@ -95,3 +95,12 @@ def test_what_drained_is_not_given_back_again(gcra: Gcra, early: int, late: int,
     given_back = gcra.level(state, now) - gcra.level(gcra.refund(state, early, charged, now), now)
     assert given_back == min(early * gcra.unit, gcra.level(charged, now))
     assert given_back <= early * gcra.unit
+
+
+def test_waits_are_rounded_up_to_the_nanosecond() -> None:
+    """Ensures that a third of a second, which no clock shows exactly, is not over before it is."""
+    gcra = Gcra("limit", "requests", count=3, per_seconds=1, burst=1)
+    state = gcra.charge(None, 1, moment(0))
+    assert gcra.wait_ns(state, 1, moment(0)) == 333_333_334
+    assert gcra.wait_ns(state, 1, moment(333_333_333)) == 1
+    assert gcra.peek(state, moment(333_333_333)) == (0, 1)
