@@ -39,11 +39,11 @@ async def working(settings: InferenceSettings, authority: Authority) -> AsyncIte
         yield queue
 
 
-async def begin(queue: ScriptedQueue) -> Conversation:
+async def begin(queue: ScriptedQueue, *, heartbeat_seconds: float = 5) -> Conversation:
     """A stream whose worker was welcomed and has asked for work."""
     talk = await queue.conversation()
     await talk.hear("hello")
-    talk.welcome()
+    talk.welcome(heartbeat_seconds=heartbeat_seconds)
     assert (await talk.hear("credit")).jobs == 4
     return talk
 
@@ -184,10 +184,12 @@ async def test_stop_hands_back_what_it_cannot_finish(settings: InferenceSettings
         async with AsyncExitStack() as inner:
             mine = settings.model_copy(update={"queue_address": f"127.0.0.1:{port}"})
             await inner.enter_async_context(serving(run, mine))
-            talk = await begin(queue)
+            talk = await begin(queue, heartbeat_seconds=0.05)
             running = talk.lease("job_running", spec(model="slow", steps=100, images=4))
             await talk.hear("progress")
             waiting = talk.lease("job_waiting", spec(model="slow", steps=100))
+            while len((await talk.hear("heartbeat")).held) < 2:
+                pass
             stopping = inner.pop_all()
             closing = asyncio.create_task(stopping.aclose())
             assert (await talk.hear("hand_back")).lease == waiting

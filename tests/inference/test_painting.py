@@ -1,0 +1,87 @@
+"""A painting from its request to its last event, and what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec
+from mezzotint.inference.capacity import Capacity
+from mezzotint.inference.denoising import DenoisingLoop
+from mezzotint.inference.embeddings import EmbeddingCache
+from mezzotint.inference.events import Drawn, Started
+from mezzotint.inference.onnx_engine import OnnxEngine
+from mezzotint.inference.painter import Painter
+from mezzotint.inference.painting import Studio
+from mezzotint.inference.repository import Repository
+from mezzotint.inference.scheduler import SlotScheduler
+from mezzotint.runtime.errors import Cancelled
+from tests.inference.tiny_model import write_tiny_model
+
+ROWS_MAX = 4
+GUARD_SECONDS = 10
+# A step of the model takes about this long at least.
+STEP_MS_MIN = 15
+
+
+@pytest.fixture
+async def studio() -> AsyncIterator[Studio]:
+    """A studio with its loop running."""
+    async with AsyncExitStack() as stack:
+        pool, thread = (stack.enter_context(ThreadPoolExecutor(1)) for _ in range(2))
+        loop = DenoisingLoop(SlotScheduler(ROWS_MAX), thread, ROWS_MAX)
+        running = asyncio.create_task(loop.run())
+        yield Studio(loop, EmbeddingCache(4), pool, Capacity(ROWS_MAX))
+        running.cancel()
+
+
+@pytest.fixture
+async def repository(tmp_path: Path, studio: Studio) -> Repository:
+    """A repository with a model whose steps take a while."""
+    write_tiny_model(tmp_path / "tiny", work=40)
+    made = Repository(tmp_path, "tiny", partial(OnnxEngine, threads=1, rows_max=ROWS_MAX), studio.pool)
+    await made.load_all()
+    return made
+
+
+async def test_shared_calls_are_counted_once_in_time_and_by_rows_in_cost(studio: Studio, repository: Repository) -> None:
+    """Two pictures in the same calls, with nobody else in them, cost what the calls took: no more and no less."""
+    painting = Painter(repository, studio).paint(GenerationSpec(prompt="x", images=2, steps=5))
+    events = [event async for event in painting]
+    assert isinstance(events[0], Started)
+    assert sorted(event.image_index for event in events if isinstance(event, Drawn)) == [0, 1]
+    assert painting.model_ms > 5 * STEP_MS_MIN
+    assert painting.cost_ms == pytest.approx(painting.model_ms)
+    assert studio.capacity.free == ROWS_MAX // 2
+
+
+async def test_finished_pictures_make_room_before_the_last_is_drawn(studio: Studio, repository: Repository) -> None:
+    """Of three pictures in two slots, the two that are done leave one place free while the third is drawn."""
+    with Painter(repository, studio).paint(GenerationSpec(prompt="x", images=3, steps=4)) as painting:
+        drawn = 0
+        async for event in painting:
+            drawn += isinstance(event, Drawn)
+            if drawn == 2:
+                break
+        assert studio.capacity.free == 1
+
+
+@pytest.mark.parametrize("events_before", [0, 1, 2])
+async def test_cancelled_at_any_time_gives_everything_back(studio: Studio, repository: Repository, events_before: int) -> None:
+    """A painting that is cancelled before it ran at all, while it waits or while it is drawn, leaves nothing taken."""
+    with Painter(repository, studio).paint(GenerationSpec(prompt="x", images=3, steps=50)) as painting:
+        assert studio.capacity.free == 0
+        reader = aiter(painting)
+        for _ in range(events_before):
+            await anext(reader)
+    with pytest.raises(Cancelled):
+        async for _ in reader:
+            pass
+    assert studio.capacity.free == ROWS_MAX // 2
+    await asyncio.wait_for(repository.unload("tiny"), GUARD_SECONDS)
