@@ -57,8 +57,8 @@ async def test_a_revoked_key_is_refused_within_a_second(data: Path) -> None:
             await asyncio.wait_for(refused(person), 1)
 
 
-@pytest.mark.parametrize(("service", "code"), [("queue", 503), ("ratelimit", 503)])
-async def test_a_service_that_is_gone_is_named(data: Path, service: str, code: int) -> None:
+@pytest.mark.parametrize("service", ["queue", "ratelimit"])
+async def test_a_service_that_is_gone_is_named(data: Path, service: str) -> None:
     """Ensures that a call fails soon, with what is missing and when to come back, and works again afterwards."""
     async with running(data) as suite, impatient(suite) as channel:
         person = await sign_up(channel)
@@ -70,7 +70,7 @@ async def test_a_service_that_is_gone_is_named(data: Path, service: str, code: i
         assert "127.0.0.1" not in caught.value.message
         async with httpx.AsyncClient(headers={"authorization": f"Bearer {person.secret}"}, timeout=20) as http:
             answer = await http.post(f"{suite.url}/v1/images/generations", json={"prompt": "a cat"})
-        assert (answer.status_code, answer.headers["retry-after"]) == (code, "1")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert answer.json()["error"]["reason"] == "DEPENDENCY_UNAVAILABLE"
         await suite.start(service)
         assert (await to_end(person.generate("a cat", steps=1)))[-1].WhichOneof("event") == "finished"

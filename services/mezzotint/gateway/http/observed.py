@@ -78,9 +78,9 @@ def begin(scope: Scope, headers: dict[str, str], identifier: str) -> trace.Span:
 
 
 def finish(scope: Scope, status: int, seconds: float) -> None:
-    """Log and count the end."""
+    """Count the end and log it: defects as errors, refusals as information, what went well at level debug only."""
     route = getattr(scope.get("route"), "path", "other")
     method = scope["method"] if scope["method"] in METHODS else "other"
     REQUEST_SECONDS.labels(method, route, str(status)).observe(seconds)
-    write = log.error if status >= 500 else log.info
+    write = log.error if status == 500 else log.info if status >= 400 else log.debug
     write("request", method=method, route=route, status=status, ms=round(seconds * 1e3, 2))

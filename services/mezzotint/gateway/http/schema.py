@@ -14,6 +14,8 @@ from mezzotint.runtime.errors import FieldInvalid
 IMAGES_MAX = 10
 PARTIAL_IMAGES_MAX = 3
 SIZE = re.compile(r"^(\d{1,4})x(\d{1,4})$")
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+NAME_LENGTH_MAX = 64
 FORMATS = {
     "png": generation_pb2.IMAGE_FORMAT_PNG,
     "jpeg": generation_pb2.IMAGE_FORMAT_JPEG,
@@ -28,27 +30,29 @@ class ImageRequest(pydantic.BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     prompt: str = Field(description="What is to be seen: 1 to 4,000 characters.")
-    model: str | None = Field(None, description="One of GET /v1/models; absent: the server's default.")
-    n: int | None = Field(None, ge=1, le=IMAGES_MAX, description="Pictures.")
-    size: str | None = Field(None, description="`WIDTHxHEIGHT` in pixels, or `auto`.")
-    output_format: Format | None = Field(None, description="How pictures are encoded.")
+    model: str | None = Field(default=None, description="One of GET /v1/models; absent: the server's default.")
+    n: int | None = Field(default=None, ge=1, le=IMAGES_MAX, description="Pictures.")
+    size: str | None = Field(default=None, description="`WIDTHxHEIGHT` in pixels, or `auto`.")
+    output_format: Format | None = Field(default=None, description="How pictures are encoded.")
     background: Literal["transparent", "opaque", "auto"] | None = Field(
-        None, description="`auto` is `transparent` where possible."
+        default=None, description="`auto` is `transparent` where possible."
     )
-    stream: bool | None = Field(None, description="Answer with server-sent events.")
+    stream: bool | None = Field(default=None, description="Answer with server-sent events.")
     partial_images: int | None = Field(
-        None, ge=0, le=PARTIAL_IMAGES_MAX, description="Previews of each picture; with `stream`."
+        default=None, ge=0, le=PARTIAL_IMAGES_MAX, description="Previews of each picture; with `stream`."
     )
-    response_format: Literal["url", "b64_json"] | None = Field(None, description="Absent: `b64_json`.")
-    negative_prompt: str | None = Field(None, description="What is not to be seen.")
-    seed: int | None = Field(None, ge=0, le=2**53 - 1, description="The same seed gives the same picture.")
-    steps: int | None = Field(None, ge=1, le=100, description="Denoising steps.")
-    guidance: float | None = Field(None, ge=1, le=30, allow_inf_nan=False, description="How closely the prompt is followed.")
-    quality: str | None = Field(None, description="Accepted; `steps` is what decides here.")
-    moderation: str | None = Field(None, description="Accepted; nothing is moderated here.")
-    style: str | None = Field(None, description="Accepted; the prompt is what decides here.")
-    user: str | None = Field(None, description="Accepted; the credential is what decides here.")
-    output_compression: int | None = Field(None, ge=0, le=100, description="Accepted; the engine decides.")
+    response_format: Literal["url", "b64_json"] | None = Field(default=None, description="Absent: `b64_json`.")
+    negative_prompt: str | None = Field(default=None, description="What is not to be seen.")
+    seed: int | None = Field(default=None, ge=0, le=2**53 - 1, description="The same seed gives the same picture.")
+    steps: int | None = Field(default=None, ge=1, le=100, description="Denoising steps.")
+    guidance: float | None = Field(
+        default=None, ge=1, le=30, allow_inf_nan=False, description="How closely the prompt is followed."
+    )
+    quality: str | None = Field(default=None, description="Accepted; `steps` is what decides here.")
+    moderation: str | None = Field(default=None, description="Accepted; nothing is moderated here.")
+    style: str | None = Field(default=None, description="Accepted; the prompt is what decides here.")
+    user: str | None = Field(default=None, description="Accepted; the credential is what decides here.")
+    output_compression: int | None = Field(default=None, ge=0, le=100, description="Accepted; the engine decides.")
 
     @property
     def format(self) -> Format:
@@ -67,7 +71,7 @@ def parsed(body: bytes) -> ImageRequest:
         return ImageRequest.model_validate(decoded(body))
     except pydantic.ValidationError as error:
         first = error.errors()[0]
-        param = ".".join(str(part) for part in first["loc"]) or None
+        param = ".".join(str(part) for part in first["loc"])[:NAME_LENGTH_MAX] or None
         if first["type"] == "extra_forbidden":
             raise HttpError(400, f"Unknown parameter: {param!r}.", code="unknown_parameter", param=param) from None
         if first["type"] == "missing":
@@ -81,9 +85,16 @@ def parsed(body: bytes) -> ImageRequest:
 def decoded(body: bytes) -> Any:
     """The JSON value in `body`. Raises HttpError (400)."""
     try:
-        return json.loads(body.decode())
+        text = body.decode()
+        value = json.loads(text)
+        # JSON can spell halves of characters, which are no text to anybody else.
+        if SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except UnicodeDecodeError as error:
         raise HttpError(400, f"The body is not UTF-8: byte {error.start} is wrong.", code="invalid_utf8") from None
+    except UnicodeEncodeError:
+        raise HttpError(400, r"The body holds half a character (a lone \ud800 to \udfff).", code="invalid_utf8") from None
     except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, json.JSONDecodeError) else "too deep or a number too long"
         raise HttpError(400, f"The body is not JSON: {reason}.", code="invalid_json") from None
