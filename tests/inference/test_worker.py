@@ -173,6 +173,49 @@ async def test_newer_lease_of_a_job_replaces_the_older(settings: InferenceSettin
         assert (await talk.hear("complete")).lease.fencing_token == 2
 
 
+async def test_store_that_refuses_costs_an_attempt(queue: ScriptedQueue, settings: InferenceSettings) -> None:
+    """When a picture cannot be stored the attempt fails and another may work; the worker goes on."""
+    (settings.data / "images").mkdir(parents=True, exist_ok=True)
+    (settings.data / "images/job_1").write_text("a file where the job's folder should be")
+    talk = await begin(queue)
+    talk.lease("job_1", spec())
+    failure = (await talk.hear("fail")).failure
+    assert (failure.failure_class, failure.reason) == (job_pb2.FAILURE_CLASS_RETRYABLE, "INTERNAL")
+    talk.lease("job_2", spec())
+    assert (await talk.hear("complete")).lease.job_id == "job_2"
+
+
+async def test_drain_of_the_queue(settings: InferenceSettings, models: Path, authority: Authority) -> None:
+    """At Drain the worker asks for nothing more, finishes what it draws, hands back what waits, and comes again later."""
+    write_tiny_model(models / "slow", work=20)
+    async with working(settings, authority) as queue:
+        talk = await begin(queue, heartbeat_seconds=0.05)
+        running = talk.lease("job_running", spec(model="slow", steps=30, images=4))
+        await talk.hear("progress")
+        waiting = talk.lease("job_waiting", spec(model="slow"))
+        while len((await talk.hear("heartbeat")).held) < 2:
+            pass
+        talk.say(drain=work_pb2.Drain())
+        assert (await talk.hear("hand_back")).lease == waiting
+        assert (await talk.hear("complete")).lease == running
+        await talk.ended()
+        again = await queue.conversation()
+        assert not (await again.hear("hello")).held
+
+
+async def test_queue_that_does_not_keep_the_protocol(queue: ScriptedQueue) -> None:
+    """A queue that says something else before Welcome, or sends heartbeats of no interval, does the worker no harm."""
+    talk = await queue.conversation()
+    talk.say(drain=work_pb2.Drain())
+    again = await queue.conversation()
+    again.welcome(heartbeat_seconds=0)
+    again.say(cancel=work_pb2.CancelLease(lease=work_pb2.LeaseRef(job_id="nobody's", fencing_token=9)))
+    again.say(settled=work_pb2.Settled(lease=work_pb2.LeaseRef(job_id="nobody's", fencing_token=9)))
+    again.say()
+    again.lease("job_1", spec())
+    assert (await again.hear("complete")).lease.job_id == "job_1"
+
+
 async def test_stop_hands_back_what_it_cannot_finish(settings: InferenceSettings, models: Path, authority: Authority) -> None:
     """At a stop the worker hands back what waits at once and the rest when its time is over, and ends the stream."""
     write_tiny_model(models / "slow", work=100)

@@ -28,6 +28,8 @@ log = logging.get(__name__)
 KIND = "image.generate"
 # Waits between two streams double from the least to the most, and are shortened at random by up to half.
 BACKOFF_SECONDS_MIN, BACKOFF_SECONDS_MAX = 0.1, 2.0
+# However often the queue wants heartbeats, they come no more often than this.
+HEARTBEAT_SECONDS_MIN = 0.02
 # At the end of a wind-down, kept for the queue's answers to what is handed back.
 SETTLE_SECONDS = 1.0
 
@@ -121,7 +123,7 @@ class Worker:
 
     async def _beat(self, stream: WorkStream, welcome: work_pb2.Welcome) -> None:
         """Send heartbeats, and ask for work that a missed change would not have asked for."""
-        interval = welcome.heartbeat_interval.ToNanoseconds() / 1e9
+        interval = max(HEARTBEAT_SECONDS_MIN, welcome.heartbeat_interval.ToNanoseconds() / 1e9)
         while True:
             await asyncio.sleep(interval)
             stream.heartbeat(job.ref for job in self._held.values())
