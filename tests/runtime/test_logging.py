@@ -27,6 +27,11 @@ def test_values_with_secret_names_are_hidden(name: str) -> None:
     }
 
 
+def test_tokens_that_are_no_secrets_stay() -> None:
+    """Ensures that a lease or a page can be followed through the log."""
+    assert redact(None, "", {"fencing_token": 7, "page_token": "12"}) == {"fencing_token": 7, "page_token": "12"}
+
+
 @given(st.text(), st.text(), st.sampled_from([API_KEY, TOKEN, f"Bearer {API_KEY}"]))
 def test_secrets_are_found_inside_any_text(before: str, after: str, secret: str) -> None:
     """Ensures that a secret's shape is enough, wherever it stands."""

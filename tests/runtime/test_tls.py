@@ -33,6 +33,15 @@ def test_a_certificate_about_to_end_is_renewed(authority: Authority) -> None:
     assert authority.identity("queue") != old
 
 
+def test_a_new_authority_replaces_what_the_old_one_issued(authority: Authority) -> None:
+    """Ensures that after the loss of the authority's key no service keeps a certificate that nobody accepts any more."""
+    old = authority.identity("queue")
+    (authority.folder / "ca.key").unlink()
+    new = Authority.open(authority.folder.parent).identity("queue")
+    assert new.certificate_pem != old.certificate_pem
+    assert new.authority_pem != old.authority_pem
+
+
 def test_only_the_owner_reads_keys(authority: Authority) -> None:
     """Ensures mode 0600 for every file and 0700 for their folder."""
     authority.identity("queue")

@@ -9,7 +9,10 @@ from typing import Any
 import structlog
 
 HIDDEN = "[redacted]"
-SECRET_NAMES = re.compile(r"password|secret|token$|authorization|credential$|api_?key$|cookie", re.IGNORECASE)
+# Fencing and page tokens are numbers and places, not secrets.
+SECRET_NAMES = re.compile(
+    r"password|secret|(?<!fencing_)(?<!page_)token$|authorization|credential$|api_?key$|cookie", re.IGNORECASE
+)
 # API keys of ours, signed tokens and bearer headers, wherever they stand in a text.
 SECRET_VALUES = re.compile(r"mzt_\w{8,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|(?<=Bearer )\S+")
 

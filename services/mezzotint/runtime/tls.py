@@ -68,7 +68,7 @@ class Authority:
 
     def identity(self, name: str, hosts: Iterable[str] = ("localhost", "127.0.0.1")) -> Identity:
         """The identity of a service, issued or renewed if need be. `hosts` are names and addresses it is reached by."""
-        if not certificates.is_fresh(self.folder / f"{name}.pem"):
+        if not certificates.is_fresh(self.folder / f"{name}.pem", self._certificate):
             self.issue(name, hosts)
         return load_identity(self.folder.parent, name)
 
