@@ -4,6 +4,7 @@ from mezzotint.queue.background import Background
 from mezzotint.queue.backoff import Backoff
 from mezzotint.queue.capacity import Capacity
 from mezzotint.queue.dispatcher import Dispatcher
+from mezzotint.queue.engine import Engine
 from mezzotint.queue.lease_endings import LeaseEndings
 from mezzotint.queue.lease_keeper import LeaseKeeper
 from mezzotint.queue.leases import LeaseTable
@@ -17,9 +18,9 @@ from mezzotint.queue.work_stream import Floor
 from tests.support.clock import ManualClock, counting_ids
 
 
-def floor(clock: ManualClock, background: Background) -> Floor:
+def floor(clock: ManualClock, background: Background, engine: Engine | None = None) -> Floor:
     """All parts that a stream acts on, over an engine in memory."""
-    engine, roster, leases = MemoryEngine(), Roster(), LeaseTable(10, 10)
+    engine, roster, leases = engine or MemoryEngine(), Roster(), LeaseTable(10, 10)
     ledger = Ledger(engine, clock, counting_ids(), ["free"], Capacity(100, 100))
     endings = LeaseEndings(ledger, leases, clock, background)
     keeper = LeaseKeeper(leases, roster, endings, clock)

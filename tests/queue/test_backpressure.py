@@ -60,7 +60,7 @@ async def test_a_slow_watcher_gets_the_latest_progress_and_every_event(clock: Ma
         job, _ = await ledger.start(job.job_id, lambda found: transitions.start(found, "w1", NOW))
         for image in range(40):
             for step in range(3):
-                hub.report(job, Progress(job.attempt, step, 3, b"preview", image))
+                hub.report(job, Progress(job.attempt, step, 3, b"preview", round_ * 40 + image))
         if round_ < 29:
             job = await ledger.change(job.job_id, partial(transitions.hand_back, worker_id="w1", token=job.token, now=NOW))
     events: list[Sight] = []

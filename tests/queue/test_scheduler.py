@@ -75,6 +75,19 @@ def test_a_tier_that_sends_one_job_at_a_time_gains_nothing_by_it() -> None:
     assert work["free"] / sum(work.values()) == pytest.approx(1 / 17, abs=0.01)
 
 
+def test_a_debt_is_paid_off_while_others_work() -> None:
+    """Ensures that a tier that had one long job is not kept waiting for it long after others had their share."""
+    scheduler = Scheduler((Tier("free", 1), Tier("enterprise", 1)))
+    fill(scheduler, "free", "a", 1, cost_ms=50_000)
+    fill(scheduler, "enterprise", "b", 300)
+    while scheduler.waiting()["free"]:
+        scheduler.pick()
+    for _ in range(100):
+        scheduler.pick()
+    fill(scheduler, "free", "a", 1)
+    assert "free" in granted((scheduler.pick() for _ in range(3)), "tier")
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.sets(st.sampled_from([tier.name for tier in TIERS]), min_size=1), st.integers(1, 5000)), max_size=200)

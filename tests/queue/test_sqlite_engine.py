@@ -76,6 +76,18 @@ async def test_a_full_store_refuses_new_jobs_and_finishes_old_ones(tmp_path: Pat
     await engine.close()
 
 
+async def test_the_reserve_lets_every_accepted_job_start(tmp_path: Path) -> None:
+    """Ensures that new jobs leave room for what the accepted ones still have to write."""
+    engine = await SqliteEngine.open(tmp_path, bytes_max=MEBIBYTE)
+    outcomes = await asyncio.gather(
+        *(accept(engine, f"job_{index}", bytes(300)) for index in range(3000)), return_exceptions=True
+    )
+    jobs = [outcome for outcome in outcomes if isinstance(outcome, Job)]
+    assert {type(outcome) for outcome in outcomes} == {Job, StorageFull}
+    await asyncio.gather(*(engine.start(transitions.start(job, "w1", NOW)) for job in jobs))
+    await engine.close()
+
+
 async def test_a_disk_without_room_refuses_only_what_does_not_fit(tmp_path: Path) -> None:
     """Ensures that of a batch that hits the hard limit each operation is judged alone, and that the writer goes on."""
     engine = await SqliteEngine.open(tmp_path, bytes_max=2 * MEBIBYTE)

@@ -123,6 +123,15 @@ def test_another_worker_cannot_end_a_lease() -> None:
         transitions.succeed(running(), "w2", 1, b"", NOW)
 
 
+def test_the_last_attempt_is_the_last() -> None:
+    """Ensures that a failure that a retry might mend ends the job once its attempts are used up."""
+    job = waiting(attempts_max=2)
+    job = transitions.fail(transitions.start(job, "w1", NOW).job, "w1", 1, BROKE, NOW, 1.0).job
+    assert job.state is JobState.QUEUED
+    job = transitions.fail(transitions.start(job, "w1", NOW).job, "w1", 2, BROKE, NOW, 1.0).job
+    assert (job.state, job.failure, job.finished_at) == (JobState.FAILED, BROKE, NOW)
+
+
 def test_a_lost_worker_costs_no_backoff() -> None:
     """Ensures that a job whose worker vanished waits no longer than the others."""
     lost = Failure(FailureClass.WORKER_LOST, "LEASE_STALE", "gone")

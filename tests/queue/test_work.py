@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
-from mezzotint.api.queue.v1 import job_pb2, work_pb2
+from mezzotint.api.queue.v1 import job_pb2, queue_pb2, work_pb2
 from mezzotint.runtime import statuses
 from mezzotint.runtime.tls import Authority
 from tests.queue.wire import Caller, Worker, queue_server, within
@@ -313,6 +313,40 @@ async def test_a_second_stream_with_the_same_worker_id_takes_over(queue: Caller)
     assert await ended(first) == "PROTOCOL_VIOLATION"
     await queue.enqueue()
     assert (await second.complete(await second.lease())).accepted
+
+
+async def test_a_worker_that_leaves_hears_what_became_of_its_results(queue: Caller) -> None:
+    """Ensures that a stream that the worker closes ends only after the answers to what it sent."""
+    await queue.enqueue()
+    worker = queue.worker()
+    await worker.hello(credit=1)
+    lease = await worker.lease()
+    await worker.send(complete=work_pb2.Complete(lease=lease.ref, result=b"picture"))
+    await worker.call.done_writing()
+    assert (await worker.settled()).accepted
+    assert await within(worker.call.read()) is grpc.aio.EOF
+
+
+async def test_a_result_and_a_cancellation_that_meet_have_one_winner(queue: Caller) -> None:
+    """Ensures that of two ends at the same moment one is kept and the other told so, for every job."""
+    jobs = [await queue.enqueue(f"r{index}") for index in range(60)]
+    worker = queue.worker()
+    await worker.hello(credit=60)
+    leases = [await worker.lease() for _ in jobs]
+    calls = []
+    for lease in leases:
+        calls.append(queue.stub.CancelJob(queue_pb2.CancelJobRequest(job_id=lease.ref.job_id)))
+        await worker.send(complete=work_pb2.Complete(lease=lease.ref, result=b"picture"))
+    codes = [await call.code() for call in calls]
+    accepted: dict[str, bool] = {}
+    while len(accepted) < len(jobs):
+        response = await within(worker.call.read())
+        if response.WhichOneof("message") == "settled":
+            accepted[response.settled.lease.job_id] = response.settled.accepted
+    for lease, code in zip(leases, codes, strict=True):
+        won = accepted[lease.ref.job_id]
+        assert won == (code is not grpc.StatusCode.OK)
+        assert await queue.history(lease.ref.job_id) == ["queued", "started", "succeeded" if won else "cancelled"]
 
 
 async def test_a_stopping_queue_lets_workers_finish(data: Path, authority: Authority) -> None:

@@ -87,7 +87,7 @@ class Closing:
     async def when(self, draining: asyncio.Event) -> None:
         """Do so once `draining` is set.
 
-        Workers that are not done after most of the drain time keep their leases. Nobody is waited for once the store has failed.
+        Workers not done after most of the drain time keep their leases. Once the store has failed nobody is waited for.
         """
         await draining.wait()
         self._dispatcher.draining = True
