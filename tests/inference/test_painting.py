@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from functools import partial
 from pathlib import Path
 
@@ -56,14 +56,14 @@ async def test_shared_calls_are_counted_once_in_time_and_by_rows_in_cost(studio:
     events = [event async for event in painting]
     assert isinstance(events[0], Started)
     assert sorted(event.image_index for event in events if isinstance(event, Drawn)) == [0, 1]
-    assert painting.model_ms > 5 * STEP_MS_MIN
-    assert painting.cost_ms == pytest.approx(painting.model_ms)
+    assert painting.bill.model_ms > 5 * STEP_MS_MIN
+    assert painting.bill.cost_ms == pytest.approx(painting.bill.model_ms)
     assert studio.capacity.free == ROWS_MAX // 2
 
 
 async def test_finished_pictures_make_room_before_the_last_is_drawn(studio: Studio, repository: Repository) -> None:
     """Of three pictures in two slots, the two that are done leave one place free while the third is drawn."""
-    with Painter(repository, studio).paint(GenerationSpec(prompt="x", images=3, steps=4)) as painting:
+    with closing(Painter(repository, studio).paint(GenerationSpec(prompt="x", images=3, steps=4))) as painting:
         drawn = 0
         async for event in painting:
             drawn += isinstance(event, Drawn)
@@ -75,7 +75,7 @@ async def test_finished_pictures_make_room_before_the_last_is_drawn(studio: Stud
 @pytest.mark.parametrize("events_before", [0, 1, 2])
 async def test_cancelled_at_any_time_gives_everything_back(studio: Studio, repository: Repository, events_before: int) -> None:
     """A painting that is cancelled before it ran at all, while it waits or while it is drawn, leaves nothing taken."""
-    with Painter(repository, studio).paint(GenerationSpec(prompt="x", images=3, steps=50)) as painting:
+    with closing(Painter(repository, studio).paint(GenerationSpec(prompt="x", images=3, steps=50))) as painting:
         assert studio.capacity.free == 0
         reader = aiter(painting)
         for _ in range(events_before):

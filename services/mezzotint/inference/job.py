@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import closing
 
 from google.protobuf.message import DecodeError
 
@@ -62,7 +63,7 @@ class HeldJob:
         if self._task is not None and self.outcome is None:
             self._task.cancel()
         if self._painting is not None:
-            self._painting.cancel()
+            self._painting.close()
 
     def hand_back(self) -> None:
         """Stop and give the job back to the queue. Does nothing once the job has ended."""
@@ -75,7 +76,7 @@ class HeldJob:
         self._log.info("job begins", model=painting.model, pictures=painting.spec.images, steps=painting.spec.steps)
         images: dict[int, ImageRef] = {}
         try:
-            with painting:
+            with closing(painting):
                 async for event in painting:
                     if isinstance(event, Progress):
                         self._report(self._progress(event))
@@ -104,9 +105,11 @@ class HeldJob:
 
     def _complete(self, painting: Painting, images: list[ImageRef]) -> None:
         result = GenerationResult(
-            images=images, model=painting.model, steps=painting.spec.steps, model_ms=round(painting.model_ms)
+            images=images, model=painting.model, steps=painting.spec.steps, model_ms=round(painting.bill.model_ms)
         )
-        complete = work_pb2.Complete(lease=self.ref, result=result.SerializeToString(), cost_ms=max(1, round(painting.cost_ms)))
+        complete = work_pb2.Complete(
+            lease=self.ref, result=result.SerializeToString(), cost_ms=max(1, round(painting.bill.cost_ms))
+        )
         self._end("succeeded", work_pb2.WorkRequest(complete=complete))
 
     def _fail(self, error: MezzotintError) -> None:

@@ -1,29 +1,24 @@
 """From a request to its pictures: text encoding, denoising, decoding and encoding, told as events while it happens."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Self, TypeVar
-
-import numpy as np
+from typing import TypeVar
 
 from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec, ImageRef
-from mezzotint.inference import metrics, pixels
+from mezzotint.inference import metrics, stages
+from mezzotint.inference.bill import Bill
 from mezzotint.inference.canvas import Canvas
 from mezzotint.inference.capacity import Capacity
 from mezzotint.inference.denoising import Call, DenoisingLoop
 from mezzotint.inference.embeddings import EmbeddingCache
-from mezzotint.inference.engine import Engine, Floats
+from mezzotint.inference.engine import Engine
 from mezzotint.inference.events import Drawn, Event, Progress, Started
 from mezzotint.inference.guidance import rows_of
-from mezzotint.inference.lane import Picture
 from mezzotint.inference.mailbox import Mailbox
-from mezzotint.inference.noise import noise
-from mezzotint.inference.request import preview_steps
-from mezzotint.runtime.errors import Cancelled, Internal, MezzotintError
+from mezzotint.runtime.errors import Cancelled, MezzotintError
 
 Result = TypeVar("Result")
 
@@ -41,19 +36,17 @@ class Studio:
 class Painting:
     """The pictures of one request under way: iterate over it for its events; errors end the iteration.
 
-    `spec` has every default filled in. `model_ms` counts every call the request took part in, in full; `cost_ms` only its
-    rows' share of them.
+    `spec` has every default filled in; `has_slot` is set once one of the pictures has or had a slot.
     """
 
     def __init__(self, spec: GenerationSpec, engine: Engine, studio: Studio) -> None:
         self.spec = spec
         self.model = engine.card.key
         self.has_slot = False
-        self.model_ms = self.cost_ms = 0.0
+        self.bill = Bill()
         self._engine, self._studio = engine, studio
         self._rows_left = spec.images * rows_of(spec.guidance)
         self._events: Mailbox[Event] = Mailbox()
-        self._last_call = 0
         self._task: asyncio.Task[None] | None = None
 
     def start(self, resources: ExitStack) -> None:
@@ -63,16 +56,10 @@ class Painting:
         # Not a `finally` in the task: one that is cancelled before it ran for the first time runs none of its code.
         self._task.add_done_callback(lambda task: self._end(task, resources))
 
-    def cancel(self) -> None:
+    def close(self) -> None:
         """Stop: its slots are free for the next call of the denoiser. Does nothing once it is over."""
-        assert self._task is not None, "a painting is cancelled after it was started"
+        assert self._task is not None, "a painting is closed after it was started"
         self._task.cancel()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.cancel()
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return aiter(self._events)
@@ -84,10 +71,8 @@ class Painting:
             self.put(Started(self.spec))
 
     def took_part(self, call: Call) -> None:
-        """Count a call of the denoiser: in full once, however many of the pictures were in it."""
-        self.model_ms += call.ms if call.number != self._last_call else 0.0
-        self.cost_ms += call.share_ms
-        self._last_call = call.number
+        """One of the pictures was in a call of the denoiser."""
+        self.bill.add_call(call)
 
     def put(self, event: Event) -> None:
         """Tell the reader."""
@@ -95,8 +80,11 @@ class Painting:
         self._events.put(event, replaces=event.image_index if isinstance(event, Progress) and steps_only else None)
 
     async def in_pool(self, work: Callable[[], Result]) -> Result:
-        """Run blocking work beside the denoising loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._studio.pool, work)
+        """Run blocking work beside the denoising loop, on the request's bill."""
+        loop = asyncio.get_running_loop()
+        result, ms = await loop.run_in_executor(self._studio.pool, stages.timed, work)
+        self.bill.add_own(ms)
+        return result
 
     def _end(self, task: asyncio.Task[None], resources: ExitStack) -> None:
         """All is done, or nothing more will be: give back what was taken, and let the reader know."""
@@ -106,7 +94,7 @@ class Painting:
 
     async def _draw(self) -> None:
         """Prepare the pictures, then have each drawn, decoded and encoded."""
-        pictures = self._count(await self.in_pool(lambda: timed(self._prepare)))
+        pictures = await self.in_pool(lambda: stages.prepare(self.spec, self._engine, self._studio.embeddings))
         canvases = [Canvas(self, index) for index in range(self.spec.images)]
         numbers = self._studio.loop.submit(self._engine, list(zip(pictures, canvases, strict=True)))
         finishing = [asyncio.create_task(self._finish(canvas)) for canvas in canvases]
@@ -123,7 +111,7 @@ class Painting:
         self._studio.capacity.begin_decoding()
         self._give_back(rows_of(self.spec.guidance))
         try:
-            data = self._count(await self.in_pool(lambda: timed(lambda: self._develop(latents))))
+            data = await self.in_pool(lambda: stages.develop(self.spec, self._engine, latents))
         except MezzotintError:
             metrics.PICTURES.labels("failed").inc()
             raise
@@ -135,36 +123,7 @@ class Painting:
         metrics.PICTURES.labels("finished").inc()
         self.put(Drawn(canvas.index, data, ref))
 
-    def _prepare(self) -> list[Picture]:
-        """The pictures at their beginning. Blocks."""
-        spec = self.spec
-        prompt, negative = self._studio.embeddings.embed(self._engine, [spec.prompt, spec.negative_prompt])
-        due, latent = preview_steps(spec.steps, spec.previews), self._engine.card.latent
-        return [
-            Picture(noise(spec.seed + index, latent), spec.steps, spec.guidance, prompt, negative, due)
-            for index in range(spec.images)
-        ]
-
-    def _develop(self, latents: Floats) -> bytes:
-        """Final latents (C, H, W) as an encoded picture. Blocks."""
-        decoded = self._engine.decode(latents[None])[0]
-        if not np.isfinite(decoded).all():
-            raise Internal("the decoder's pixels are not numbers")
-        return pixels.encode(decoded, self.spec.format, opaque=self.spec.opaque)
-
     def _give_back(self, rows: int) -> None:
         """Let others have rows that pictures of this painting took."""
         self._rows_left -= rows
         self._studio.capacity.give_back(rows)
-
-    def _count(self, result: tuple[Result, float]) -> Result:
-        """Count work that was this request's alone; its milliseconds are the second part of `result`."""
-        self.model_ms += result[1]
-        self.cost_ms += result[1]
-        return result[0]
-
-
-def timed(work: Callable[[], Result]) -> tuple[Result, float]:
-    """The result of blocking work and the milliseconds it took, without any wait for a thread."""
-    began = time.perf_counter()
-    return work(), (time.perf_counter() - began) * 1e3

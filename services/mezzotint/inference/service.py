@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import closing
 from typing import Any
 
 import grpc
@@ -27,9 +28,9 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         self, request: inference_pb2.GenerateRequest, context: Context
     ) -> AsyncIterator[inference_pb2.GenerateResponse]:
         """Draws pictures at once; the end of the call, whatever it is, ends the drawing."""
-        with self._painter.paint(request.spec) as painting:
+        with closing(self._painter.paint(request.spec)) as painting:
             # A call that is cancelled while a response is on its way does not reach the handler.
-            context.add_done_callback(lambda _: painting.cancel())  # type: ignore[arg-type]  # the stubs want a class of theirs
+            context.add_done_callback(lambda _: painting.close())  # type: ignore[arg-type]  # the stubs want a class of theirs
             async for event in painting:
                 yield response_of(event)
 

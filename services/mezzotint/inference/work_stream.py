@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
 from typing import TYPE_CHECKING
-
-import grpc
 
 from mezzotint.api.queue.v1 import work_pb2
 from mezzotint.inference.mailbox import Mailbox
-from mezzotint.runtime import calls, statuses
+from mezzotint.runtime import calls
 from mezzotint.runtime.errors import DependencyUnavailable
 
 if TYPE_CHECKING:
@@ -33,30 +32,19 @@ class WorkStream:
         self.draining = False
         self._out: Mailbox[work_pb2.WorkRequest] = Mailbox()
 
-    async def open(self, stub: QueueServiceAsyncStub, hello: work_pb2.Hello) -> AsyncIterator[work_pb2.WorkResponse]:
+    async def open(self, stub: QueueServiceAsyncStub, hello: work_pb2.Hello) -> AsyncGenerator[work_pb2.WorkResponse, None]:
         """Say hello and yield what the queue says, Welcome first, until it ends the stream.
 
         Raises what the queue raised, and DependencyUnavailable when there is no Welcome.
         """
         self._send(hello=hello)
-        call = stub.Work(aiter(self._out), metadata=calls.passed_on())
-        responses = aiter(call)
         try:
-            first = await asyncio.wait_for(anext(responses), WELCOME_SECONDS_MAX)
-            if first.WhichOneof("message") != "welcome":
-                raise DependencyUnavailable("the queue's first message was not Welcome")
-            yield first
-            async for response in responses:
-                yield response
-        except grpc.RpcError as error:
-            raise statuses.from_call(error) from error
-        except TimeoutError as error:
-            raise DependencyUnavailable(f"the queue did not answer Hello in {WELCOME_SECONDS_MAX} s") from error
-        except StopAsyncIteration as error:
-            raise DependencyUnavailable("the queue ended the stream without Welcome") from error
+            async with aclosing(calls.stream(stub.Work, aiter(self._out))) as responses:
+                yield await welcome(responses)
+                async for response in responses:
+                    yield response
         finally:
             self._out.close()
-            call.cancel()
 
     def grant(self, jobs: int) -> None:
         """Let the queue send `jobs` more jobs."""
@@ -84,3 +72,16 @@ class WorkStream:
 
     def _send(self, *, hello: work_pb2.Hello | None = None, credit: work_pb2.Credit | None = None) -> None:
         self._out.put(work_pb2.WorkRequest(hello=hello) if hello else work_pb2.WorkRequest(credit=credit))
+
+
+async def welcome(responses: AsyncIterator[work_pb2.WorkResponse]) -> work_pb2.WorkResponse:
+    """The first thing the queue says. Raises DependencyUnavailable when it is late or not Welcome."""
+    try:
+        first = await asyncio.wait_for(anext(responses), WELCOME_SECONDS_MAX)
+    except TimeoutError as error:
+        raise DependencyUnavailable(f"the queue did not answer Hello in {WELCOME_SECONDS_MAX} s") from error
+    except StopAsyncIteration as error:
+        raise DependencyUnavailable("the queue ended the stream without Welcome") from error
+    if first.WhichOneof("message") != "welcome":
+        raise DependencyUnavailable("the queue's first message was not Welcome")
+    return first

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from mezzotint.api.queue.v1 import work_pb2
 from mezzotint.inference import metrics
 from mezzotint.inference.capacity import Capacity
+from mezzotint.inference.held import HeldJobs
 from mezzotint.inference.job import HeldJob
 from mezzotint.inference.painter import Painter
 from mezzotint.inference.work_stream import WorkStream
@@ -33,8 +35,6 @@ HEARTBEAT_SECONDS_MIN = 0.02
 # At the end of a wind-down, kept for the queue's answers to what is handed back.
 SETTLE_SECONDS = 1.0
 
-Key = tuple[str, int]
-
 
 class Worker:
     """One worker of the queue. `run` until cancelled; `drain` before that to lose no work."""
@@ -48,12 +48,10 @@ class Worker:
         self._blobs = blobs
         self._capacity = capacity
         self._clock = clock
-        self._held: dict[Key, HeldJob] = {}
+        self._held = HeldJobs()
         self._stream: WorkStream | None = None
         self._stopping = self._stopped = False
         self._backoff = BACKOFF_SECONDS_MIN
-        self._empty = asyncio.Event()
-        self._empty.set()
         capacity.watch(self._grant)
 
     async def run(self, drain_seconds: float) -> None:
@@ -75,20 +73,13 @@ class Worker:
     async def _work(self, drain_seconds: float) -> None:
         """One stream, from Hello to its end. Raises what ended it when it was not its own end."""
         stream = WorkStream()
-        hello = work_pb2.Hello(worker_id=self._id, kinds=[KIND], held=[job.ref for job in self._held.values()])
+        hello = work_pb2.Hello(worker_id=self._id, kinds=[KIND], held=self._held.refs())
         try:
             async with asyncio.TaskGroup() as tasks:
                 beside: list[asyncio.Task[None]] = []
-                async for response in stream.open(self._stub, hello):
-                    match response.WhichOneof("message"):
-                        case "welcome":
-                            self._welcome(stream, response.welcome)
-                            beside.append(tasks.create_task(self._beat(stream, response.welcome)))
-                        case "drain":
-                            stream.draining, self._backoff = True, BACKOFF_SECONDS_MAX
-                            beside.append(tasks.create_task(self._wind_down(drain_seconds)))
-                        case _:
-                            self._handle(response)
+                async with aclosing(stream.open(self._stub, hello)) as responses:
+                    async for response in responses:
+                        beside += self._handle(stream, response, tasks, drain_seconds)
                 for task in beside:
                     task.cancel()
         except ExceptionGroup as group:
@@ -96,27 +87,34 @@ class Worker:
         finally:
             self._stream = None
 
-    def _handle(self, response: work_pb2.WorkResponse) -> None:
-        """What the queue says in the middle of a stream."""
+    def _handle(
+        self, stream: WorkStream, response: work_pb2.WorkResponse, tasks: asyncio.TaskGroup, drain_seconds: float
+    ) -> list[asyncio.Task[None]]:
+        """Do what the queue says; returns what goes on beside the stream from now on."""
         match response.WhichOneof("message"):
+            case "welcome":
+                self._welcome(stream, response.welcome)
+                return [tasks.create_task(self._beat(stream, response.welcome))]
+            case "drain":
+                stream.draining, self._backoff = True, BACKOFF_SECONDS_MAX
+                return [tasks.create_task(self._wind_down(drain_seconds))]
             case "leases":
                 for lease in response.leases.leases:
                     self._take(lease)
             case "cancel":
-                self._drop(key_of(response.cancel.lease), "cancelled")
+                self._held.drop(response.cancel.lease, "cancelled")
             case "settled":
-                self._settle(response.settled)
+                self._held.settle(response.settled)
             case other:
                 log.warning("the queue sent a message this worker does not know; it is passed over", message_kind=other)
+        return []
 
     def _welcome(self, stream: WorkStream, welcome: work_pb2.Welcome) -> None:
         """Drop what is not ours any more, repeat endings that were not acknowledged, and ask for work."""
-        ours = {key_of(ref) for ref in welcome.held}
-        for key in set(self._held) - ours:
-            self._drop(key, "lost")
+        self._held.keep_only(welcome.held)
         log.info("the queue welcomed this worker", worker_id=self._id, held=len(self._held))
         self._stream, self._backoff = stream, BACKOFF_SECONDS_MIN
-        for job in self._held.values():
+        for job in self._held:
             if job.outcome is not None:
                 stream.end(job.outcome)
         self._grant()
@@ -126,21 +124,18 @@ class Worker:
         interval = max(HEARTBEAT_SECONDS_MIN, welcome.heartbeat_interval.ToNanoseconds() / 1e9)
         while True:
             await asyncio.sleep(interval)
-            stream.heartbeat(job.ref for job in self._held.values())
+            stream.heartbeat(self._held.refs())
             self._grant()
 
     def _take(self, lease: work_pb2.Lease) -> None:
-        """Begin a leased job; an older lease of the same job is lost then."""
+        """Begin a leased job."""
         stream = self._stream
         assert stream is not None, "a lease came without a stream"
         stream.credits = max(0, stream.credits - 1)
-        for key in [key for key in self._held if key[0] == lease.ref.job_id]:
-            self._drop(key, "lost")
         waited = self._clock.now() - lease.job.created_at.ToNanoseconds() / 1e9
         metrics.QUEUE_WAIT_SECONDS.labels(lease.job.tier).observe(max(0.0, waited))
         job = HeldJob(lease, self._blobs, self._report, self._ended)
-        self._held[key_of(lease.ref)] = job
-        self._empty.clear()
+        self._held.add(job)
         job.start(self._painter)
         if self._stopping or stream.draining:
             job.hand_back()
@@ -155,23 +150,6 @@ class Worker:
         if self._stream is not None and job.outcome is not None:
             self._stream.end(job.outcome)
 
-    def _settle(self, settled: work_pb2.Settled) -> None:
-        """The queue has taken note of an ending, or wants nothing of it: the job is forgotten either way."""
-        if not settled.accepted:
-            log.warning("the queue refused an ending", job_id=settled.lease.job_id, reason=settled.reason)
-        self._drop(key_of(settled.lease), "refused" if not settled.accepted else "")
-
-    def _drop(self, key: Key, how: str) -> None:
-        """Forget a job, and stop it if it is under way. `how` it ended is counted unless it is empty."""
-        job = self._held.pop(key, None)
-        if job is not None:
-            job.cancel()
-            if how:
-                metrics.JOBS.labels(how).inc()
-                log.info("job dropped", job_id=key[0], how=how)
-        if not self._held:
-            self._empty.set()
-
     def _grant(self) -> None:
         """Ask for as many jobs as could begin at once."""
         if self._stream is not None and not self._stopping and not self._stream.draining:
@@ -179,25 +157,12 @@ class Worker:
 
     async def _wind_down(self, seconds: float) -> None:
         """Hand back what has not begun, finish the rest in `seconds` or hand it back too, and end the stream."""
-        for job in list(self._held.values()):
+        for job in self._held:
             if not job.touched:
                 job.hand_back()
-        if not await self._is_empty_within(max(0.0, seconds - SETTLE_SECONDS)):
-            for job in list(self._held.values()):
+        if not await self._held.empty_within(max(0.0, seconds - SETTLE_SECONDS)):
+            for job in self._held:
                 job.hand_back()
-            await self._is_empty_within(SETTLE_SECONDS)
+            await self._held.empty_within(SETTLE_SECONDS)
         if self._stream is not None:
             self._stream.close()
-
-    async def _is_empty_within(self, seconds: float) -> bool:
-        """Wait until nothing is held any more; False when it takes longer than `seconds`."""
-        try:
-            await asyncio.wait_for(self._empty.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
-
-
-def key_of(ref: work_pb2.LeaseRef) -> Key:
-    """A lease's name as a key."""
-    return ref.job_id, ref.fencing_token
