@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
     """Run the command named first in `arguments` and return the process's exit code."""
     match arguments:
         case ["generate"]:
-            generate(SERVICES)
+            replace_committed()
             return 0
         case ["check"]:
             return check()
@@ -48,10 +48,17 @@ def main(arguments: list[str]) -> int:
     return 2
 
 
+def replace_committed() -> None:
+    """Generate anew, and only when that went well replace what is committed."""
+    with tempfile.TemporaryDirectory(dir=ROOT) as scratch:
+        generate(Path(scratch))
+        for tree in GENERATED:
+            shutil.rmtree(SERVICES / tree, ignore_errors=True)
+            shutil.move(Path(scratch) / tree, SERVICES / tree)
+
+
 def generate(target: Path) -> None:
-    """Write both generated trees below `target`, replacing what was there."""
-    for tree in GENERATED:
-        shutil.rmtree(target / tree, ignore_errors=True)
+    """Write both generated trees below `target`, an empty folder."""
     protoc("--python_out", "--grpc_python_out", "--mypy_out", "--mypy_grpc_out", target=target, files=our_files())
     protoc("--python_out", "--mypy_out", target=target, files=["buf/validate/validate.proto"])
     for stub in list(services_without_methods(target)):

@@ -27,6 +27,7 @@ SERVED_BY = {
     "IdentityService": ("auth",),
     "RateLimitService": ("ratelimit",),
     "QueueService": ("queue",),
+    "QueueAdminService": ("queue",),
     "InferenceService": ("inference",),
     "ImageService": ("gateway",),
 }

@@ -195,6 +195,14 @@ class ImageNotFound(MezzotintError):
     """No such picture."""
 
 
+class PolicyInvalid(MezzotintError):
+    """A policy file cannot be used; the one in force stays."""
+
+
+class WorkerNotFound(MezzotintError):
+    """No worker of this id is connected."""
+
+
 class MethodUnknown(MezzotintError):
     """The server does not serve the method."""
 

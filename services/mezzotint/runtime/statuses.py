@@ -48,6 +48,8 @@ CODES: dict[type[MezzotintError], grpc.StatusCode] = {
     errors.JobExpired: Code.DEADLINE_EXCEEDED,
     errors.Cancelled: Code.CANCELLED,
     errors.JobFailed: Code.INTERNAL,
+    errors.PolicyInvalid: Code.FAILED_PRECONDITION,
+    errors.WorkerNotFound: Code.NOT_FOUND,
     errors.MethodUnknown: Code.UNIMPLEMENTED,
 }
 

@@ -96,6 +96,10 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """NOT_FOUND. No such picture in the object store, or another account's."""
     REASON_METHOD_UNKNOWN: _Reason.ValueType  # 36
     """UNIMPLEMENTED. This server does not serve the method."""
+    REASON_POLICY_INVALID: _Reason.ValueType  # 37
+    """FAILED_PRECONDITION. A policy file cannot be used; the message names file and line. The policy in force stays."""
+    REASON_WORKER_NOT_FOUND: _Reason.ValueType  # 38
+    """NOT_FOUND. No worker of this id is connected."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """A reason travels as google.rpc.ErrorInfo{reason, domain: "mezzotint"}: the value's name without its prefix. The comment
@@ -176,4 +180,8 @@ REASON_IMAGE_NOT_FOUND: Reason.ValueType  # 35
 """NOT_FOUND. No such picture in the object store, or another account's."""
 REASON_METHOD_UNKNOWN: Reason.ValueType  # 36
 """UNIMPLEMENTED. This server does not serve the method."""
+REASON_POLICY_INVALID: Reason.ValueType  # 37
+"""FAILED_PRECONDITION. A policy file cannot be used; the message names file and line. The policy in force stays."""
+REASON_WORKER_NOT_FOUND: Reason.ValueType  # 38
+"""NOT_FOUND. No worker of this id is connected."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

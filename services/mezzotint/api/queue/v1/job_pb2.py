@@ -26,37 +26,41 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n mezzotint/api/queue/v1/job.proto\x12\x16mezzotint.api.queue.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xac\x03\n\x03Job\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x0c\n\x04tier\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12/\n\x05state\x18\x05 \x01(\x0e\x32 .mezzotint.api.queue.v1.JobState\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\r\x12\x0f\n\x07\x63ost_ms\x18\x07 \x01(\x04\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\nstarted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12\x34\n\x0b\x66inished_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12\x35\n\x07\x66\x61ilure\x18\x0b \x01(\x0b\x32\x1f.mezzotint.api.queue.v1.FailureH\x02\x88\x01\x01\x12\x15\n\rlast_sequence\x18\x0c \x01(\x04\x42\r\n\x0b_started_atB\x0e\n\x0c_finished_atB\n\n\x08_failure\"g\n\x07\x46\x61ilure\x12;\n\rfailure_class\x18\x01 \x01(\x0e\x32$.mezzotint.api.queue.v1.FailureClass\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xa4\x01\n\x06Queued\x12\x10\n\x08position\x18\x01 \x01(\x04\x12+\n\x03\x65ta\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x88\x01\x01\x12>\n\x10previous_attempt\x18\x03 \x01(\x0b\x32\x1f.mezzotint.api.queue.v1.FailureH\x01\x88\x01\x01\x42\x06\n\x04_etaB\x13\n\x11_previous_attempt\"O\n\x08\x44\x65\x66\x65rred\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12+\n\x03\x65ta\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x88\x01\x01\x42\x06\n\x04_eta\"-\n\x07Started\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\r\x12\x11\n\tworker_id\x18\x02 \x01(\t\"^\n\x08Progress\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\r\x12\x0c\n\x04step\x18\x02 \x01(\r\x12\r\n\x05steps\x18\x03 \x01(\r\x12\x0f\n\x07preview\x18\x04 \x01(\x0c\x12\x13\n\x0bimage_index\x18\x05 \x01(\r\"\x1b\n\tSucceeded\x12\x0e\n\x06result\x18\x01 \x01(\x0c\":\n\x06\x46\x61iled\x12\x30\n\x07\x66\x61ilure\x18\x01 \x01(\x0b\x32\x1f.mezzotint.api.queue.v1.Failure\"\x1b\n\tCancelled\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\x19\n\x07\x45xpired\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\xf5\x03\n\x08JobEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x06queued\x18\x03 \x01(\x0b\x32\x1e.mezzotint.api.queue.v1.QueuedH\x00\x12\x34\n\x08\x64\x65\x66\x65rred\x18\x04 \x01(\x0b\x32 .mezzotint.api.queue.v1.DeferredH\x00\x12\x32\n\x07started\x18\x05 \x01(\x0b\x32\x1f.mezzotint.api.queue.v1.StartedH\x00\x12\x34\n\x08progress\x18\x06 \x01(\x0b\x32 .mezzotint.api.queue.v1.ProgressH\x00\x12\x36\n\tsucceeded\x18\x07 \x01(\x0b\x32!.mezzotint.api.queue.v1.SucceededH\x00\x12\x30\n\x06\x66\x61iled\x18\x08 \x01(\x0b\x32\x1e.mezzotint.api.queue.v1.FailedH\x00\x12\x36\n\tcancelled\x18\t \x01(\x0b\x32!.mezzotint.api.queue.v1.CancelledH\x00\x12\x32\n\x07\x65xpired\x18\n \x01(\x0b\x32\x1f.mezzotint.api.queue.v1.ExpiredH\x00\x42\x07\n\x05\x65vent*\xc9\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x16\n\x12JOB_STATE_DEFERRED\x10\x02\x12\x15\n\x11JOB_STATE_RUNNING\x10\x03\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x04\x12\x14\n\x10JOB_STATE_FAILED\x10\x05\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x06\x12\x15\n\x11JOB_STATE_EXPIRED\x10\x07*\x86\x01\n\x0c\x46\x61ilureClass\x12\x1d\n\x19\x46\x41ILURE_CLASS_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x46\x41ILURE_CLASS_RETRYABLE\x10\x01\x12\x1b\n\x17\x46\x41ILURE_CLASS_PERMANENT\x10\x02\x12\x1d\n\x19\x46\x41ILURE_CLASS_WORKER_LOST\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n mezzotint/api/queue/v1/job.proto\x12\x16mezzotint.api.queue.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xed\x04\n\x03Job\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x0c\n\x04tier\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12/\n\x05state\x18\x05 \x01(\x0e\x32 .mezzotint.api.queue.v1.JobState\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\r\x12\x0f\n\x07\x63ost_ms\x18\x07 \x01(\x04\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\nstarted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12\x34\n\x0b\x66inished_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12\x35\n\x07\x66\x61ilure\x18\x0b \x01(\x0b\x32\x1f.mezzotint.api.queue.v1.FailureH\x02\x88\x01\x01\x12\x15\n\rlast_sequence\x18\x0c \x01(\x04\x12\x37\n\x06labels\x18\r \x03(\x0b\x32\'.mezzotint.api.queue.v1.Job.LabelsEntry\x12\x33\n\nnot_before\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x03\x88\x01\x01\x12\x13\n\x0bredriven_by\x18\x0f \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\r\n\x0b_started_atB\x0e\n\x0c_finished_atB\n\n\x08_failureB\r\n\x0b_not_before\"g\n\x07\x46\x61ilure\x12;\n\rfailure_class\x18\x01 \x01(\x0e\x32$.mezzotint.api.queue.v1.FailureClass\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xe1\x01\n\x06Queued\x12\x10\n\x08position\x18\x01 \x01(\x04\x12+\n\x03\x65ta\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x88\x01\x01\x12>\n\x10previous_attempt\x18\x03 \x01(\x0b\x32\x1f.mezzotint.api.queue.v1.FailureH\x01\x88\x01\x01\x12/\n\x07\x65ta_p90\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationH\x02\x88\x01\x01\x42\x06\n\x04_etaB\x13\n\x11_previous_attemptB\n\n\x08_eta_p90\"\x8c\x01\n\x08\x44\x65\x66\x65rred\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12+\n\x03\x65ta\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x88\x01\x01\x12/\n\x07\x65ta_p90\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationH\x01\x88\x01\x01\x42\x06\n\x04_etaB\n\n\x08_eta_p90\"-\n\x07Started\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\r\x12\x11\n\tworker_id\x18\x02 \x01(\t\"^\n\x08Progress\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\r\x12\x0c\n\x04step\x18\x02 \x01(\r\x12\r\n\x05steps\x18\x03 \x01(\r\x12\x0f\n\x07preview\x18\x04 \x01(\x0c\x12\x13\n\x0bimage_index\x18\x05 \x01(\r\"\x1b\n\tSucceeded\x12\x0e\n\x06result\x18\x01 \x01(\x0c\":\n\x06\x46\x61iled\x12\x30\n\x07\x66\x61ilure\x18\x01 \x01(\x0b\x32\x1f.mezzotint.api.queue.v1.Failure\"\x1b\n\tCancelled\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\x19\n\x07\x45xpired\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\xf5\x03\n\x08JobEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x06queued\x18\x03 \x01(\x0b\x32\x1e.mezzotint.api.queue.v1.QueuedH\x00\x12\x34\n\x08\x64\x65\x66\x65rred\x18\x04 \x01(\x0b\x32 .mezzotint.api.queue.v1.DeferredH\x00\x12\x32\n\x07started\x18\x05 \x01(\x0b\x32\x1f.mezzotint.api.queue.v1.StartedH\x00\x12\x34\n\x08progress\x18\x06 \x01(\x0b\x32 .mezzotint.api.queue.v1.ProgressH\x00\x12\x36\n\tsucceeded\x18\x07 \x01(\x0b\x32!.mezzotint.api.queue.v1.SucceededH\x00\x12\x30\n\x06\x66\x61iled\x18\x08 \x01(\x0b\x32\x1e.mezzotint.api.queue.v1.FailedH\x00\x12\x36\n\tcancelled\x18\t \x01(\x0b\x32!.mezzotint.api.queue.v1.CancelledH\x00\x12\x32\n\x07\x65xpired\x18\n \x01(\x0b\x32\x1f.mezzotint.api.queue.v1.ExpiredH\x00\x42\x07\n\x05\x65vent*\xc9\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x16\n\x12JOB_STATE_DEFERRED\x10\x02\x12\x15\n\x11JOB_STATE_RUNNING\x10\x03\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x04\x12\x14\n\x10JOB_STATE_FAILED\x10\x05\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x06\x12\x15\n\x11JOB_STATE_EXPIRED\x10\x07*\x86\x01\n\x0c\x46\x61ilureClass\x12\x1d\n\x19\x46\x41ILURE_CLASS_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x46\x41ILURE_CLASS_RETRYABLE\x10\x01\x12\x1b\n\x17\x46\x41ILURE_CLASS_PERMANENT\x10\x02\x12\x1d\n\x19\x46\x41ILURE_CLASS_WORKER_LOST\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mezzotint.api.queue.v1.job_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOBSTATE']._serialized_start=1702
-  _globals['_JOBSTATE']._serialized_end=1903
-  _globals['_FAILURECLASS']._serialized_start=1906
-  _globals['_FAILURECLASS']._serialized_end=2040
+  _globals['_JOB_LABELSENTRY']._loaded_options = None
+  _globals['_JOB_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_JOBSTATE']._serialized_start=2018
+  _globals['_JOBSTATE']._serialized_end=2219
+  _globals['_FAILURECLASS']._serialized_start=2222
+  _globals['_FAILURECLASS']._serialized_end=2356
   _globals['_JOB']._serialized_start=126
-  _globals['_JOB']._serialized_end=554
-  _globals['_FAILURE']._serialized_start=556
-  _globals['_FAILURE']._serialized_end=659
-  _globals['_QUEUED']._serialized_start=662
-  _globals['_QUEUED']._serialized_end=826
-  _globals['_DEFERRED']._serialized_start=828
-  _globals['_DEFERRED']._serialized_end=907
-  _globals['_STARTED']._serialized_start=909
-  _globals['_STARTED']._serialized_end=954
-  _globals['_PROGRESS']._serialized_start=956
-  _globals['_PROGRESS']._serialized_end=1050
-  _globals['_SUCCEEDED']._serialized_start=1052
-  _globals['_SUCCEEDED']._serialized_end=1079
-  _globals['_FAILED']._serialized_start=1081
-  _globals['_FAILED']._serialized_end=1139
-  _globals['_CANCELLED']._serialized_start=1141
-  _globals['_CANCELLED']._serialized_end=1168
-  _globals['_EXPIRED']._serialized_start=1170
-  _globals['_EXPIRED']._serialized_end=1195
-  _globals['_JOBEVENT']._serialized_start=1198
-  _globals['_JOBEVENT']._serialized_end=1699
+  _globals['_JOB']._serialized_end=747
+  _globals['_JOB_LABELSENTRY']._serialized_start=644
+  _globals['_JOB_LABELSENTRY']._serialized_end=689
+  _globals['_FAILURE']._serialized_start=749
+  _globals['_FAILURE']._serialized_end=852
+  _globals['_QUEUED']._serialized_start=855
+  _globals['_QUEUED']._serialized_end=1080
+  _globals['_DEFERRED']._serialized_start=1083
+  _globals['_DEFERRED']._serialized_end=1223
+  _globals['_STARTED']._serialized_start=1225
+  _globals['_STARTED']._serialized_end=1270
+  _globals['_PROGRESS']._serialized_start=1272
+  _globals['_PROGRESS']._serialized_end=1366
+  _globals['_SUCCEEDED']._serialized_start=1368
+  _globals['_SUCCEEDED']._serialized_end=1395
+  _globals['_FAILED']._serialized_start=1397
+  _globals['_FAILED']._serialized_end=1455
+  _globals['_CANCELLED']._serialized_start=1457
+  _globals['_CANCELLED']._serialized_end=1484
+  _globals['_EXPIRED']._serialized_start=1486
+  _globals['_EXPIRED']._serialized_end=1511
+  _globals['_JOBEVENT']._serialized_start=1514
+  _globals['_JOBEVENT']._serialized_end=2015
 # @@protoc_insertion_point(module_scope)

@@ -3,10 +3,12 @@
 isort:skip_file
 A job and what happens to it."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -97,6 +99,26 @@ class Job(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     JOB_ID_FIELD_NUMBER: _builtins.int
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     TIER_FIELD_NUMBER: _builtins.int
@@ -109,6 +131,9 @@ class Job(_message.Message):
     FINISHED_AT_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_FIELD_NUMBER: _builtins.int
+    REDRIVEN_BY_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """job_ and 26 characters, sortable by time."""
     account_id: _builtins.str
@@ -125,6 +150,8 @@ class Job(_message.Message):
     """Expected work in milliseconds of a worker's device time."""
     last_sequence: _builtins.int
     """The sequence of its latest event."""
+    redriven_by: _builtins.str
+    """The job that does its work again, once a failed job was redriven; empty before."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was accepted."""
@@ -141,6 +168,14 @@ class Job(_message.Message):
     def failure(self) -> Global___Failure:
         """Set when FAILED, CANCELLED or EXPIRED."""
 
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """As given when it was accepted."""
+
+    @_builtins.property
+    def not_before(self) -> _timestamp_pb2.Timestamp:
+        """It does not start before this; absent: it may start at once."""
+
     def __init__(
         self,
         *,
@@ -156,21 +191,28 @@ class Job(_message.Message):
         finished_at: _timestamp_pb2.Timestamp | None = ...,
         failure: Global___Failure | None = ...,
         last_sequence: _builtins.int = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        not_before: _timestamp_pb2.Timestamp | None = ...,
+        redriven_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_failure", b"_failure", "_finished_at", b"_finished_at", "_started_at", b"_started_at", "created_at", b"created_at", "failure", b"failure", "finished_at", b"finished_at", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_failure", b"_failure", "_finished_at", b"_finished_at", "_not_before", b"_not_before", "_started_at", b"_started_at", "created_at", b"created_at", "failure", b"failure", "finished_at", b"finished_at", "not_before", b"not_before", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_failure", b"_failure", "_finished_at", b"_finished_at", "_started_at", b"_started_at", "account_id", b"account_id", "attempt", b"attempt", "cost_ms", b"cost_ms", "created_at", b"created_at", "failure", b"failure", "finished_at", b"finished_at", "job_id", b"job_id", "kind", b"kind", "last_sequence", b"last_sequence", "started_at", b"started_at", "state", b"state", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_failure", b"_failure", "_finished_at", b"_finished_at", "_not_before", b"_not_before", "_started_at", b"_started_at", "account_id", b"account_id", "attempt", b"attempt", "cost_ms", b"cost_ms", "created_at", b"created_at", "failure", b"failure", "finished_at", b"finished_at", "job_id", b"job_id", "kind", b"kind", "labels", b"labels", "last_sequence", b"last_sequence", "not_before", b"not_before", "redriven_by", b"redriven_by", "started_at", b"started_at", "state", b"state", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__failure: _TypeAlias = _typing.Literal["failure"]  # noqa: Y015
     _WhichOneofArgType__failure: _TypeAlias = _typing.Literal["_failure", b"_failure"]  # noqa: Y015
     _WhichOneofReturnType__finished_at: _TypeAlias = _typing.Literal["finished_at"]  # noqa: Y015
     _WhichOneofArgType__finished_at: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at"]  # noqa: Y015
+    _WhichOneofReturnType__not_before: _TypeAlias = _typing.Literal["not_before"]  # noqa: Y015
+    _WhichOneofArgType__not_before: _TypeAlias = _typing.Literal["_not_before", b"_not_before"]  # noqa: Y015
     _WhichOneofReturnType__started_at: _TypeAlias = _typing.Literal["started_at"]  # noqa: Y015
     _WhichOneofArgType__started_at: _TypeAlias = _typing.Literal["_started_at", b"_started_at"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__failure) -> _WhichOneofReturnType__failure | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__finished_at) -> _WhichOneofReturnType__finished_at | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__not_before) -> _WhichOneofReturnType__not_before | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__started_at) -> _WhichOneofReturnType__started_at | None: ...
 
@@ -215,15 +257,20 @@ class Queued(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     ETA_FIELD_NUMBER: _builtins.int
     PREVIOUS_ATTEMPT_FIELD_NUMBER: _builtins.int
+    ETA_P90_FIELD_NUMBER: _builtins.int
     position: _builtins.int
     """Jobs expected to start before this one; 0: it is next."""
     @_builtins.property
     def eta(self) -> _duration_pb2.Duration:
-        """Until it is expected to start; absent: not known."""
+        """Until it is expected to start, the median; absent: not known."""
 
     @_builtins.property
     def previous_attempt(self) -> Global___Failure:
         """Why it waits again: the end of the attempt before. Absent when it is new."""
+
+    @_builtins.property
+    def eta_p90(self) -> _duration_pb2.Duration:
+        """Nine in ten jobs that waited like this one started within this; absent: not known."""
 
     def __init__(
         self,
@@ -231,17 +278,22 @@ class Queued(_message.Message):
         position: _builtins.int = ...,
         eta: _duration_pb2.Duration | None = ...,
         previous_attempt: Global___Failure | None = ...,
+        eta_p90: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_eta", b"_eta", "_previous_attempt", b"_previous_attempt", "eta", b"eta", "previous_attempt", b"previous_attempt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_eta", b"_eta", "_eta_p90", b"_eta_p90", "_previous_attempt", b"_previous_attempt", "eta", b"eta", "eta_p90", b"eta_p90", "previous_attempt", b"previous_attempt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_eta", b"_eta", "_previous_attempt", b"_previous_attempt", "eta", b"eta", "position", b"position", "previous_attempt", b"previous_attempt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_eta", b"_eta", "_eta_p90", b"_eta_p90", "_previous_attempt", b"_previous_attempt", "eta", b"eta", "eta_p90", b"eta_p90", "position", b"position", "previous_attempt", b"previous_attempt"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__eta: _TypeAlias = _typing.Literal["eta"]  # noqa: Y015
     _WhichOneofArgType__eta: _TypeAlias = _typing.Literal["_eta", b"_eta"]  # noqa: Y015
+    _WhichOneofReturnType__eta_p90: _TypeAlias = _typing.Literal["eta_p90"]  # noqa: Y015
+    _WhichOneofArgType__eta_p90: _TypeAlias = _typing.Literal["_eta_p90", b"_eta_p90"]  # noqa: Y015
     _WhichOneofReturnType__previous_attempt: _TypeAlias = _typing.Literal["previous_attempt"]  # noqa: Y015
     _WhichOneofArgType__previous_attempt: _TypeAlias = _typing.Literal["_previous_attempt", b"_previous_attempt"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__eta) -> _WhichOneofReturnType__eta | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__eta_p90) -> _WhichOneofReturnType__eta_p90 | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__previous_attempt) -> _WhichOneofReturnType__previous_attempt | None: ...
 
@@ -255,25 +307,36 @@ class Deferred(_message.Message):
 
     REASON_FIELD_NUMBER: _builtins.int
     ETA_FIELD_NUMBER: _builtins.int
+    ETA_P90_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """For people, for example "until the peak is over"."""
     @_builtins.property
     def eta(self) -> _duration_pb2.Duration:
-        """Until it is expected to start; absent: not known."""
+        """Until it is expected to start, the median; absent: not known."""
+
+    @_builtins.property
+    def eta_p90(self) -> _duration_pb2.Duration:
+        """Nine in ten jobs that waited like this one started within this; absent: not known."""
 
     def __init__(
         self,
         *,
         reason: _builtins.str = ...,
         eta: _duration_pb2.Duration | None = ...,
+        eta_p90: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_eta", b"_eta", "eta", b"eta"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_eta", b"_eta", "_eta_p90", b"_eta_p90", "eta", b"eta", "eta_p90", b"eta_p90"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_eta", b"_eta", "eta", b"eta", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_eta", b"_eta", "_eta_p90", b"_eta_p90", "eta", b"eta", "eta_p90", b"eta_p90", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__eta: _TypeAlias = _typing.Literal["eta"]  # noqa: Y015
     _WhichOneofArgType__eta: _TypeAlias = _typing.Literal["_eta", b"_eta"]  # noqa: Y015
+    _WhichOneofReturnType__eta_p90: _TypeAlias = _typing.Literal["eta_p90"]  # noqa: Y015
+    _WhichOneofArgType__eta_p90: _TypeAlias = _typing.Literal["_eta_p90", b"_eta_p90"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__eta) -> _WhichOneofReturnType__eta | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__eta_p90) -> _WhichOneofReturnType__eta_p90 | None: ...
 
 Global___Deferred: _TypeAlias = Deferred  # noqa: Y015
 

@@ -7,7 +7,9 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from mezzotint.api.queue.v1 import job_pb2 as _job_pb2
 import builtins as _builtins
 import sys
@@ -20,11 +22,59 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _PeakMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PeakModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PeakMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PEAK_MODE_UNSPECIFIED: _PeakMode.ValueType  # 0
+    """Never sent."""
+    PEAK_MODE_NORMAL: _PeakMode.ValueType  # 1
+    """Nothing: paid tiers start within their objective."""
+    PEAK_MODE_PRESSURED: _PeakMode.ValueType  # 2
+    """Paid tiers wait longer than they should; new jobs of deferrable tiers are still queued."""
+    PEAK_MODE_DEFERRING: _PeakMode.ValueType  # 3
+    """New jobs of deferrable tiers are deferred and admitted at the floor rate."""
+
+class PeakMode(_PeakMode, metaclass=_PeakModeEnumTypeWrapper):
+    """What the queue does about a peak."""
+
+PEAK_MODE_UNSPECIFIED: PeakMode.ValueType  # 0
+"""Never sent."""
+PEAK_MODE_NORMAL: PeakMode.ValueType  # 1
+"""Nothing: paid tiers start within their objective."""
+PEAK_MODE_PRESSURED: PeakMode.ValueType  # 2
+"""Paid tiers wait longer than they should; new jobs of deferrable tiers are still queued."""
+PEAK_MODE_DEFERRING: PeakMode.ValueType  # 3
+"""New jobs of deferrable tiers are deferred and admitted at the floor rate."""
+Global___PeakMode: _TypeAlias = PeakMode  # noqa: Y015
+
 @_typing.final
 class NewJob(_message.Message):
     """A job to be done."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
@@ -34,6 +84,8 @@ class NewJob(_message.Message):
     COST_MS_FIELD_NUMBER: _builtins.int
     START_WITHIN_FIELD_NUMBER: _builtins.int
     ATTEMPTS_MAX_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Chosen by the caller, the same on a retry; unique in an account while the job is kept."""
     account_id: _builtins.str
@@ -52,6 +104,14 @@ class NewJob(_message.Message):
     def start_within(self) -> _duration_pb2.Duration:
         """Give up unless it starts within this; absent: one day."""
 
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """For finding it again: up to 16, keys and values of letters, digits, "-", "_", "." and "/", 63 characters at most."""
+
+    @_builtins.property
+    def not_before(self) -> _timestamp_pb2.Timestamp:
+        """It waits at least until then, 30 days from now at most; absent: it may start at once. start_within counts from then."""
+
     def __init__(
         self,
         *,
@@ -63,13 +123,20 @@ class NewJob(_message.Message):
         cost_ms: _builtins.int = ...,
         start_within: _duration_pb2.Duration | None = ...,
         attempts_max: _builtins.int = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        not_before: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_start_within", b"_start_within", "start_within", b"start_within"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_not_before", b"_not_before", "_start_within", b"_start_within", "not_before", b"not_before", "start_within", b"start_within"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_start_within", b"_start_within", "account_id", b"account_id", "attempts_max", b"attempts_max", "cost_ms", b"cost_ms", "kind", b"kind", "payload", b"payload", "request_id", b"request_id", "start_within", b"start_within", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_not_before", b"_not_before", "_start_within", b"_start_within", "account_id", b"account_id", "attempts_max", b"attempts_max", "cost_ms", b"cost_ms", "kind", b"kind", "labels", b"labels", "not_before", b"not_before", "payload", b"payload", "request_id", b"request_id", "start_within", b"start_within", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__not_before: _TypeAlias = _typing.Literal["not_before"]  # noqa: Y015
+    _WhichOneofArgType__not_before: _TypeAlias = _typing.Literal["_not_before", b"_not_before"]  # noqa: Y015
     _WhichOneofReturnType__start_within: _TypeAlias = _typing.Literal["start_within"]  # noqa: Y015
     _WhichOneofArgType__start_within: _TypeAlias = _typing.Literal["_start_within", b"_start_within"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__not_before) -> _WhichOneofReturnType__not_before | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__start_within) -> _WhichOneofReturnType__start_within | None: ...
 
 Global___NewJob: _TypeAlias = NewJob  # noqa: Y015
@@ -268,19 +335,50 @@ class ListJobsRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     STATES_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Only this account's; empty: everybody's."""
     page_size: _builtins.int
     """0: 50."""
     page_token: _builtins.str
     """From the previous page of the same query; empty: the first."""
+    tier: _builtins.str
+    """Only of this tier; empty: of any."""
+    kind: _builtins.str
+    """Only of this kind; empty: of any."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_job_pb2.JobState.ValueType]:
         """Only in these states; empty: in any."""
+
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Only with all of these labels."""
 
     def __init__(
         self,
@@ -289,10 +387,13 @@ class ListJobsRequest(_message.Message):
         states: _abc.Iterable[_job_pb2.JobState.ValueType] | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        tier: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "kind", b"kind", "labels", b"labels", "page_size", b"page_size", "page_token", b"page_token", "states", b"states", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -462,7 +563,7 @@ Global___WatchStatsRequest: _TypeAlias = WatchStatsRequest  # noqa: Y015
 
 @_typing.final
 class TierStats(_message.Message):
-    """How full one tier is."""
+    """How full one tier is and how it fares."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -470,6 +571,11 @@ class TierStats(_message.Message):
     QUEUED_FIELD_NUMBER: _builtins.int
     DEFERRED_FIELD_NUMBER: _builtins.int
     RUNNING_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
+    OLDEST_WAIT_FIELD_NUMBER: _builtins.int
+    STARTS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    AGED_FIELD_NUMBER: _builtins.int
     tier: _builtins.str
     """Its name."""
     queued: _builtins.int
@@ -478,6 +584,18 @@ class TierStats(_message.Message):
     """Jobs that wait on purpose."""
     running: _builtins.int
     """Jobs that workers hold."""
+    paused: _builtins.bool
+    """An operator stopped handing its jobs out."""
+    starts_per_second: _builtins.float
+    """Starts a second over the last minute."""
+    share: _builtins.float
+    """Its part of all granted work over the last minute, from 0 to 1."""
+    aged: _builtins.int
+    """Jobs that were moved up because they had waited for as long as the tier promises, since the start of the process."""
+    @_builtins.property
+    def oldest_wait(self) -> _duration_pb2.Duration:
+        """How long its oldest queued job waits."""
+
     def __init__(
         self,
         *,
@@ -485,10 +603,15 @@ class TierStats(_message.Message):
         queued: _builtins.int = ...,
         deferred: _builtins.int = ...,
         running: _builtins.int = ...,
+        paused: _builtins.bool = ...,
+        oldest_wait: _duration_pb2.Duration | None = ...,
+        starts_per_second: _builtins.float = ...,
+        share: _builtins.float = ...,
+        aged: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_wait", b"oldest_wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deferred", b"deferred", "queued", b"queued", "running", b"running", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aged", b"aged", "deferred", b"deferred", "oldest_wait", b"oldest_wait", "paused", b"paused", "queued", b"queued", "running", b"running", "share", b"share", "starts_per_second", b"starts_per_second", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -503,13 +626,26 @@ class WatchStatsResponse(_message.Message):
     TIERS_FIELD_NUMBER: _builtins.int
     WORKERS_FIELD_NUMBER: _builtins.int
     CREDITS_FIELD_NUMBER: _builtins.int
+    PEAK_MODE_FIELD_NUMBER: _builtins.int
+    PAID_WAIT_P95_FIELD_NUMBER: _builtins.int
+    PAID_WAIT_OBJECTIVE_FIELD_NUMBER: _builtins.int
     workers: _builtins.int
     """Streams of workers that are open."""
     credits: _builtins.int
     """Credits not used yet."""
+    peak_mode: Global___PeakMode.ValueType
+    """What it does about a peak."""
     @_builtins.property
     def tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___TierStats]:
         """Every tier."""
+
+    @_builtins.property
+    def paid_wait_p95(self) -> _duration_pb2.Duration:
+        """The paid tiers' 95th percentile of waiting over the last minute."""
+
+    @_builtins.property
+    def paid_wait_objective(self) -> _duration_pb2.Duration:
+        """What that should be at most."""
 
     def __init__(
         self,
@@ -517,10 +653,13 @@ class WatchStatsResponse(_message.Message):
         tiers: _abc.Iterable[Global___TierStats] | None = ...,
         workers: _builtins.int = ...,
         credits: _builtins.int = ...,
+        peak_mode: Global___PeakMode.ValueType = ...,
+        paid_wait_p95: _duration_pb2.Duration | None = ...,
+        paid_wait_objective: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["paid_wait_objective", b"paid_wait_objective", "paid_wait_p95", b"paid_wait_p95"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credits", b"credits", "tiers", b"tiers", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credits", b"credits", "paid_wait_objective", b"paid_wait_objective", "paid_wait_p95", b"paid_wait_p95", "peak_mode", b"peak_mode", "tiers", b"tiers", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,8 +29,11 @@ class Hello(_message.Message):
     WORKER_ID_FIELD_NUMBER: _builtins.int
     KINDS_FIELD_NUMBER: _builtins.int
     HELD_FIELD_NUMBER: _builtins.int
+    SLOTS_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     """The same on a reconnect, which within the grace keeps the worker's leases."""
+    slots: _builtins.int
+    """Jobs it can work on at once; for operators' eyes. 0: not told."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The kinds of job it takes."""
@@ -45,10 +48,11 @@ class Hello(_message.Message):
         worker_id: _builtins.str = ...,
         kinds: _abc.Iterable[_builtins.str] | None = ...,
         held: _abc.Iterable[Global___LeaseRef] | None = ...,
+        slots: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["held", b"held", "kinds", b"kinds", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held", b"held", "kinds", b"kinds", "slots", b"slots", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
