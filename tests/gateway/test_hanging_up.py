@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import openai
 import pytest
 import pytest_asyncio
 
@@ -102,3 +103,26 @@ async def test_closing_an_http_connection_cancels(suite: Suite, person: Person, 
         request.cancel()
         await asyncio.gather(request, return_exceptions=True)
     assert await final_state(suite, identifier) == "cancelled"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_cancel_from_elsewhere_is_an_error_to_the_sdk(suite: Suite, person: Person, stream: bool) -> None:  # a case
+    """Ensures that the SDK raises when a generation ends without a picture: by status, or by an event in the stream."""
+    kind = openai.APIError if stream else openai.ConflictError
+    async with openai.AsyncOpenAI(base_url=f"{suite.url}/v1", api_key=person.secret) as sdk:
+        drawing = asyncio.ensure_future(drawn(sdk, stream=stream))
+        request = images_pb2.CancelGenerationRequest(generation_id=await newest_job(suite, person))
+        await calls.call(person.images.CancelGeneration, request, metadata=person.metadata)
+        with pytest.raises(kind) as caught:
+            await asyncio.wait_for(drawing, 10)
+    assert isinstance(caught.value.body, dict)
+    assert caught.value.body["reason"] == "CANCELLED"
+
+
+async def drawn(sdk: openai.AsyncOpenAI, *, stream: bool) -> None:
+    """Ask for slow pictures and take all that comes."""
+    generate: Any = sdk.images.generate
+    answer = await generate(prompt="a cat", n=4, stream=stream, extra_body={"steps": 100})
+    if stream:
+        async for _ in answer:
+            continue

@@ -73,7 +73,9 @@ async def test_a_service_that_is_gone_is_named(data: Path, service: str) -> None
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert answer.json()["error"]["reason"] == "DEPENDENCY_UNAVAILABLE"
         await suite.start(service)
-        assert (await to_end(person.generate("a cat", steps=1)))[-1].WhichOneof("event") == "finished"
+        async with public(suite) as patient:
+            back = replace(person, images=images_pb2_grpc.ImageServiceStub(patient))
+            assert (await to_end(back.generate("a cat", steps=1)))[-1].WhichOneof("event") == "finished"
 
 
 async def test_without_auth_remembered_keys_work_for_seconds_only(data: Path) -> None:
@@ -118,17 +120,46 @@ async def test_stopping_lets_a_generation_end_and_loses_none(data: Path) -> None
             person = await sign_up(channel)
             near = person.generate("a cat", steps=5)
             await until(near, "drawing")
-            far = person.generate("a dog", request_id="far", **SLOW)
+            far = person.generate("a dog", request_id="far", steps=60, images=2)
             await until(far, "waiting")
             stopping = asyncio.ensure_future(suite.stop("gateway"))
             assert (await to_end(near))[-1].WhichOneof("event") == "finished"
-            with pytest.raises((errors.ServerDraining, errors.DependencyUnavailable)):
+            with pytest.raises(errors.ServerDraining):
                 await to_end(far)
             await stopping
         await suite.start("gateway")
         async with public(suite) as channel:
             back = replace(person, images=images_pb2_grpc.ImageServiceStub(channel))
-            again = back.generate("a dog", request_id="far", **SLOW)
+            again = back.generate("a dog", request_id="far", steps=60, images=2)
             events = await to_end(again)
             assert events[0].accepted.replayed
             assert events[-1].WhichOneof("event") == "finished"
+
+
+async def test_who_waits_hears_that_the_connection_lives(data: Path) -> None:
+    """Ensures that a stream of a generation that waits is not silent, and tells its place."""
+    async with running(data, without=("inference",), gateway={"heartbeat_seconds": 0.05}) as suite, public(suite) as channel:
+        headers = {"authorization": f"Bearer {(await sign_up(channel)).secret}"}
+        body = {"prompt": "a cat", "stream": True}
+        async with (
+            httpx.AsyncClient(headers=headers) as http,
+            http.stream("POST", f"{suite.url}/v1/images/generations", json=body) as answer,
+        ):
+            missing = {": waiting position=0", ": keep-alive"}
+            async with asyncio.timeout(10):
+                async for line in answer.aiter_lines():
+                    missing.discard(line)
+                    if not missing:
+                        break
+
+
+async def test_what_nobody_begins_in_time_expires(data: Path) -> None:
+    """Ensures that a caller is not kept for ever, and is told so at both doors."""
+    async with running(data, without=("inference",), gateway={"start_within_seconds": 1}) as suite, public(suite) as channel:
+        person = await sign_up(channel)
+        with pytest.raises(errors.JobExpired):
+            await to_end(person.generate("a cat"))
+        async with httpx.AsyncClient(headers={"authorization": f"Bearer {person.secret}"}, timeout=20) as http:
+            answer = await http.post(f"{suite.url}/v1/images/generations", json={"prompt": "a cat"})
+        assert (answer.status_code, answer.json()["error"]["reason"]) == (504, "JOB_EXPIRED")
+        assert answer.headers["x-should-retry"] == "false"

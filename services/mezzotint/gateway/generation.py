@@ -61,6 +61,8 @@ class Generation:
         # Without one of the client's, one of our own: the gateway itself may have to ask the queue twice.
         self._request_id = request.request_id or ports.new_id("req")
         self._spec = specs.sealed(request.spec, caller.account_id, request.request_id, ports.randbelow)
+        # The same for a call and its retries, of one account and with one body.
+        self.key = specs.charge_id(caller.account_id, self._request_id, specs.payload(self._spec))
         self._events: asyncio.Queue[Response | job_pb2.Succeeded | Exception] = asyncio.Queue()
         self._read = True
         self._wanted = True
@@ -118,8 +120,7 @@ class Generation:
             await asyncio.sleep(CANCEL_PAUSE_SECONDS)
 
     async def _reserve(self) -> Reservation:
-        charge_id = specs.charge_id(self._caller.account_id, self._request_id, specs.payload(self._spec))
-        reservation = await self._ports.quota.reserve(self._caller, charge_id, self._spec.images)
+        reservation = await self._ports.quota.reserve(self._caller, self.key, self._spec.images)
         self.limits = reservation.limits
         if not reservation.reservation_id:
             raise exceeded(reservation.limits)

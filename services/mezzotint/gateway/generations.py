@@ -1,6 +1,7 @@
 """All generations this process follows: opened for their readers, left, and let go when the process stops."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -23,8 +24,9 @@ class Generations:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._tasks: set[asyncio.Task[None]] = set()
-        # Live readers by job: a retry may join a generation whose first reader has not been missed yet.
         self._readers: set[Generation] = set()
+        # How many readers each generation has: a retry may join one whose first reader has not been missed yet.
+        self._heard: Counter[str] = Counter()
 
     @contextmanager
     def open(self, caller: Principal, request: images_pb2.GenerateImagesRequest) -> Iterator[Generation]:
@@ -38,11 +40,11 @@ class Generations:
         generation = Generation(caller, request, self._ports)
         self._spawn(generation.run())
         self._readers.add(generation)
+        self._heard[generation.key] += 1
         try:
             yield generation
         finally:
             # No await in here: this runs also when the reader's task is cancelled or its generator collected.
-            self._readers.discard(generation)
             self._leave(generation, keep=request.keep_on_disconnect)
 
     async def drain(self, draining: asyncio.Event) -> None:
@@ -63,8 +65,12 @@ class Generations:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _leave(self, generation: Generation, *, keep: bool) -> None:
-        heard = any(other.job_id == generation.job_id for other in self._readers if generation.job_id)
-        if generation.leave(cancel=not (keep or heard)):
+        self._readers.discard(generation)
+        self._heard[generation.key] -= 1
+        others = self._heard[generation.key]
+        if not others:
+            del self._heard[generation.key]
+        if generation.leave(cancel=not (keep or others)):
             self._spawn(generation.cancel())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -41,7 +41,9 @@ class GatewaySettings(ServiceSettings):
     start_within_seconds: int = Field(default=43_200, ge=1, le=80_000)
     """A generation that no worker began by then expires."""
     http_wait_seconds_max: float = Field(default=600.0, gt=0, le=86_400)
-    """How long a request over HTTP may take in all."""
+    """How long a request over HTTP without `stream` may take in all."""
+    http_stream_seconds_max: float = Field(default=3600.0, gt=0, le=86_400)
+    """How long a stream of server-sent events may take in all."""
     heartbeat_seconds: float = Field(default=10.0, gt=0, le=300)
     """A stream of server-sent events is silent for no longer."""
     generations_max: int = Field(default=20_000, ge=1)

@@ -40,6 +40,7 @@ class HttpDoor:
             log_config=None,
             access_log=False,
             server_header=False,
+            limit_concurrency=settings.concurrent_calls_max,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
         )

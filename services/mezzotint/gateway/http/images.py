@@ -37,7 +37,7 @@ def routes(parts: Parts) -> APIRouter:
         message = images_pb2.GenerateImagesRequest(request_id=request.headers.get(IDEMPOTENCY_KEY, ""), spec=spec_of(asked))
         validate(message)
         if asked.stream:
-            return EventStream(parts, caller, asked, message, seconds_to_wait(request, parts.settings))
+            return EventStream(parts, caller, asked, message)
         return await while_connected(request.receive, whole(parts, caller, request, asked, message))
 
     @router.get("/v1/images/{generation_id}/{index}", summary="One finished picture")

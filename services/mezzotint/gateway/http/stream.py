@@ -33,15 +33,13 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(
-        self, parts: Parts, caller: Principal, asked: ImageRequest, message: images_pb2.GenerateImagesRequest, seconds: float
-    ) -> None:
+    def __init__(self, parts: Parts, caller: Principal, asked: ImageRequest, message: images_pb2.GenerateImagesRequest) -> None:
         super().__init__()
         self._parts = parts
         self._caller = caller
         self._asked = asked
         self._message = message
-        self._seconds = seconds
+        self._seconds = parts.settings.http_stream_seconds_max
         self._sending = asyncio.Lock()
         self._previews: Counter[int] = Counter()
         self._begun = False
