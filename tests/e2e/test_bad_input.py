@@ -108,7 +108,7 @@ async def _send(host: str, port: int, garbage: bytes) -> None:
         writer.write(garbage)
         writer.write_eof()
         await reader.read()
-    except ConnectionError:
+    except OSError:
         return  # hung up on: as good an answer as any
     finally:
         writer.close()

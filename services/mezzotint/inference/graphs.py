@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from mezzotint.inference.card import invalid, readable
+from mezzotint.inference.quiet_onnxruntime import onnxruntime, state
 from mezzotint.runtime.errors import Internal
 
 # Everything ONNX Runtime raises for a graph or a call it cannot serve.
