@@ -147,15 +147,19 @@ async def test_an_event_that_comes_while_the_earlier_ones_are_read_is_seen_once(
     """Ensures that there is neither a gap nor a repetition between stored and live events."""
     async with slow_queue(clock) as (inside, engine):
         job = (await inside.ledger.enqueue(new())).job
+        inside.ledger.listeners[:] = [inside.hub.observe]  # no dispatcher: the test itself hands the job out
         watch = inside.hub.watch(job.job_id, "", 0)
         engine.slow.add(job.job_id)
         first = asyncio.ensure_future(anext(watch))
         await settled()
         engine.slow.clear()
-        await inside.ledger.change(job.job_id, lambda found: transitions.cancel(found, "", NOW))
+        await inside.ledger.start(job.job_id, lambda found: transitions.start(found, "w1", NOW))
         engine.go.set()
-        seen = [await first, *[sight async for sight in watch]]
-        assert [sight.sequence for sight in seen] == [1, 2]
+        seen = [await first, await anext(watch)]
+        last = asyncio.ensure_future(anext(watch))
+        await settled()
+        await inside.ledger.change(job.job_id, lambda found: transitions.cancel(found, "", NOW))
+        assert [sight.sequence for sight in [*seen, await last]] == [1, 2, 3]
 
 
 def test_a_picked_job_cannot_expire_any_more() -> None:

@@ -27,10 +27,14 @@ class LeaseEndings:
         self.eased = asyncio.Event()
         """Set when a worker may have less to do than before."""
 
-    async def end(self, worker: Worker, ref: LeaseRef, decide: Decide) -> None:
-        """The worker ended a lease, in the way `decide` says: keep that, and answer with what became of it."""
+    def begin(self, worker: Worker, ref: LeaseRef) -> None:
+        """The worker says that a lease has ended: from now on no silence and no heartbeat of it can end it otherwise."""
+        worker.settling.add(ref)
         if self._leases.holds(ref, worker.worker_id):
             self._leases.release(ref)
+
+    async def end(self, worker: Worker, ref: LeaseRef, decide: Decide) -> None:
+        """The worker ended a lease, in the way `decide` says: keep that, and answer with what became of it."""
         try:
             await self._ledger.insist(ref.job_id, decide)
         except (JobFinished, JobNotFound, LeaseStale) as error:

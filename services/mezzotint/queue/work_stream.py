@@ -129,7 +129,7 @@ class WorkStream:
 
     def _end(self, worker: Worker, request: work_pb2.WorkRequest) -> None:
         ref, decide = self._ending(worker, request)
-        worker.settling.add(ref)
+        self._floor.endings.begin(worker, ref)
         task = self._floor.background.spawn(self._floor.endings.end(worker, ref, decide))
         self._ends.add(task)
         task.add_done_callback(self._ends.discard)
