@@ -113,27 +113,34 @@ async def test_it_is_ready_when_the_others_are(data: Path) -> None:
             assert (await http.get("/health/ready")).json()["missing"] == ["queue"]
 
 
-async def test_stopping_lets_a_generation_end_and_loses_none(data: Path) -> None:
-    """Ensures that a reader hears the end if it is near, else SERVER_DRAINING, and that a retry after the restart goes on."""
-    async with running(data, work=60) as suite:
+async def test_stopping_lets_a_generation_end(data: Path) -> None:
+    """Ensures that a reader whose pictures are near hears of them before the gateway is gone."""
+    async with running(data, work=60, gateway={"drain_seconds": 20.0}) as suite, public(suite) as channel:
+        call = (await sign_up(channel)).generate("a cat", steps=30)
+        await until(call, "drawing")
+        stopping = asyncio.ensure_future(suite.stop("gateway"))
+        assert (await to_end(call))[-1].WhichOneof("event") == "finished"
+        await stopping
+
+
+async def test_stopping_loses_no_generation(data: Path) -> None:
+    """Ensures that a reader whose pictures are far is told to come back, and that a retry after the restart goes on."""
+    async with running(data, without=("inference",), gateway={"drain_seconds": 0.5}) as suite:
         async with public(suite) as channel:
             person = await sign_up(channel)
-            near = person.generate("a cat", steps=5)
-            await until(near, "drawing")
-            far = person.generate("a dog", request_id="far", steps=60, images=2)
-            await until(far, "waiting")
+            call = person.generate("a dog", request_id="far")
+            await until(call, "waiting")
             stopping = asyncio.ensure_future(suite.stop("gateway"))
-            assert (await to_end(near))[-1].WhichOneof("event") == "finished"
             with pytest.raises(errors.ServerDraining):
-                await to_end(far)
+                await to_end(call)
             await stopping
+        await suite.start("inference")
         await suite.start("gateway")
         async with public(suite) as channel:
-            back = replace(person, images=images_pb2_grpc.ImageServiceStub(channel))
-            again = back.generate("a dog", request_id="far", steps=60, images=2)
-            events = await to_end(again)
-            assert events[0].accepted.replayed
-            assert events[-1].WhichOneof("event") == "finished"
+            again = replace(person, images=images_pb2_grpc.ImageServiceStub(channel))
+            events = await to_end(again.generate("a dog", request_id="far"))
+        assert events[0].accepted.replayed
+        assert events[-1].WhichOneof("event") == "finished"
 
 
 async def test_who_waits_hears_that_the_connection_lives(data: Path) -> None:

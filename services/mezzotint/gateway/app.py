@@ -63,8 +63,7 @@ async def run(
         http_started(door.port)
         await server.start()
         try:
-            following = (revocations.follow(identities.watch, verifier), dependencies.follow(server, started))
-            await until_end(stop, *following)
+            await until_end(stop, revocations.follow(identities.watch, verifier), dependencies.follow(server, started))
         finally:
             await asyncio.gather(server.stop(), door.stop(), generations.drain(server.draining))
 
