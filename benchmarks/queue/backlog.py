@@ -1,0 +1,55 @@
+"""A million jobs that wait: how soon the real process is ready on them, after a stop and after a crash, and its memory."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from benchmarks.queue.jobs import record
+from benchmarks.queue.processes import QueueProcess
+from mezzotint.queue import transitions
+from mezzotint.queue.sqlite_engine import SqliteEngine
+from mezzotint.runtime.clock import new_id
+
+MILLION = 1_000_000
+ACCOUNTS = 100_000
+AT_ONCE = 2_000
+
+
+async def measure(data: Path, jobs: int) -> dict[str, float]:
+    """Seconds and megabytes. What `jobs` take beyond an empty queue is scaled up in proportion to a million."""
+    empty_s, empty_mb = await seen_at_start(QueueProcess(data / "empty"))
+    began = time.perf_counter()
+    await fill(data / "full" / "queue", jobs)
+    filled_s = time.perf_counter() - began
+    queue = QueueProcess(data / "full")
+    clean_s, _ = await seen_at_start(queue)
+    crashed_s, full_mb = await seen_at_start(queue)
+    scale = MILLION / jobs
+    return {
+        "recovery_1m_s": empty_s + (crashed_s - empty_s) * scale,
+        "start_1m_s": empty_s + (clean_s - empty_s) * scale,
+        "rss_1m_mb": empty_mb + (full_mb - empty_mb) * scale,
+        "start_empty_s": empty_s,
+        "rss_empty_mb": empty_mb,
+        "engine_enqueue_per_s": jobs / filled_s,
+        "recovery_jobs": jobs,
+    }
+
+
+async def seen_at_start(queue: QueueProcess) -> tuple[float, float]:
+    """Start it, and end it by SIGKILL once it is ready: seconds until then, and resident megabytes."""
+    began = time.perf_counter()
+    await queue.start()
+    seconds, megabytes = time.perf_counter() - began, queue.seen.memory_info().rss / 1e6
+    await queue.crash()
+    return seconds, megabytes
+
+
+async def fill(folder: Path, jobs: int) -> None:
+    """Have `jobs` wait in the queue's database in `folder`, through its engine, and close it in good order."""
+    engine = await SqliteEngine.open(folder)
+    for first in range(0, jobs, AT_ONCE):
+        news = [record(ACCOUNTS) for _ in range(min(AT_ONCE, jobs - first))]
+        now = time.time()
+        await asyncio.gather(*(engine.enqueue(transitions.accept(new, new_id("job"), now), new) for new in news))
+    await engine.close()

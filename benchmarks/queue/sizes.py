@@ -1,0 +1,39 @@
+"""How much of everything one run does."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of a run. What is smaller than the figure's name says is printed beside it, and the figure is scaled up in proportion."""
+
+    rounds: int
+    seconds: float
+    batch_jobs: int
+    lifecycle_jobs: int
+    pickup_seconds: float
+    many_jobs: int
+    watchers: int
+    picks: int
+
+
+FULL = Sizes(
+    rounds=5,
+    seconds=3.0,
+    batch_jobs=20_000,
+    lifecycle_jobs=20_000,
+    pickup_seconds=10.0,
+    many_jobs=1_000_000,
+    watchers=10_000,
+    picks=20_000,
+)
+QUICK = Sizes(
+    rounds=2,
+    seconds=0.6,
+    batch_jobs=2_000,
+    lifecycle_jobs=2_000,
+    pickup_seconds=2.0,
+    many_jobs=30_000,
+    watchers=500,
+    picks=2_000,
+)
