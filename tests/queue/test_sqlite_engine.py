@@ -7,7 +7,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from mezzotint.queue import transitions
+from mezzotint.queue import sqlite_damage, transitions
 from mezzotint.queue.engine import StoreUnavailable
 from mezzotint.queue.job import Job
 from mezzotint.queue.sqlite_engine import SqliteEngine
@@ -126,7 +126,7 @@ async def test_a_damaged_database_is_refused(tmp_path: Path, damage: str) -> Non
 async def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
     """Ensures that a format that this server does not know is left alone."""
     await (await SqliteEngine.open(tmp_path)).close()
-    connection = apsw.Connection(str(tmp_path / "queue.sqlite"))
+    connection = apsw.Connection(str(tmp_path / "queue.sqlite"), vfs=sqlite_damage.VFS)
     connection.execute("PRAGMA user_version = 9")
     connection.close()
     with pytest.raises(StoreUnavailable, match="format 9"):

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+from apsw import sqlite_extra
 
+from mezzotint.queue import sqlite_damage
 from mezzotint.queue.engine import StoreUnavailable
 from mezzotint.queue.sqlite_schema import TABLES, VERSION
 from mezzotint.runtime import logging
@@ -15,6 +17,14 @@ from mezzotint.runtime import logging
 log = logging.get(__name__)
 DATABASE, LOCK = "queue.sqlite", "queue.lock"
 PAGE_BYTES = 4096
+WRITING_SETTINGS = (
+    f"page_size = {PAGE_BYTES}",
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "fullfsync = ON",
+    "cell_size_check = ON",
+    "wal_autocheckpoint = 0",
+)
 # The part of the store that new jobs may not take, so that those accepted can still be started and finished.
 RESERVE_PART = 0.1
 DATABASE_BYTES_MIN = 1024 * 1024
@@ -43,32 +53,60 @@ class SqliteStore:
         return used < self.pages_max * (1 - RESERVE_PART)
 
     def close(self, *, clean: bool) -> None:
-        """Close both connections and give the lock back. `clean`: the next start need not check the database."""
-        self.reading.close()
+        """Close both connections and give the lock back. `clean`: the next start need not check the database.
+
+        After a failure the files are left as they are: what is on the disk is not known, the next start finds out.
+        """
         if clean:
             try:
                 self.writing.execute("UPDATE meta SET value = 1 WHERE name = 'closed_cleanly'")
-            except apsw.FullError:
-                log.warning("the disk is full: the next start checks the database")
-        self.writing.close()
+            except apsw.Error as error:
+                log.warning("not closed in order: the next start checks the database", error=str(error))
+                clean = False
+        self.writing.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(not clean))
+        for connection in (self.reading, self.writing):
+            try:
+                connection.close()
+            except apsw.Error as error:
+                log.warning("the log could not be emptied; the next start reads it", error=str(error))
         os.close(self.lock)
 
 
 def open_store(folder: Path, bytes_max: int) -> SqliteStore:
     """Open the store in `folder`, made on first use. Raises StoreUnavailable."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make_folder(folder)
     lock = _take_lock(folder / LOCK)
     path = folder / DATABASE
     try:
         return _open_connections(path, lock, bytes_max)
-    except (apsw.CorruptError, apsw.NotADBError) as error:
+    except (apsw.Error, LookupError, sqlite_extra.NotAvailable) as error:
         os.close(lock)
-        raise StoreUnavailable(
-            f"{path} is damaged: {error}; put a backup in its place, or move it and its -wal file away to begin empty"
-        ) from error
+        raise StoreUnavailable(_refusal(path, error)) from error
     except BaseException:
         os.close(lock)
         raise
+
+
+def _refusal(path: Path, error: BaseException) -> str:
+    """Why the database cannot be opened, and what to do."""
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError) or sqlite_damage.is_checksum_error(error):
+        what = "the checksum of a page is wrong" if isinstance(error, apsw.IOError) else error
+        return f"{path} is damaged: {what}; put a backup in its place, or move it and its -wal file away to begin empty"
+    if isinstance(error, apsw.Error):
+        return f"{path} cannot be opened: {error}; look after the disk and start again"
+    return f"the checksums of SQLite's pages are not available ({error}); install apsw from its own wheel"
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder so that a power loss cannot take it back: each new entry is synced in the folder above."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for each in missing:
+        above = os.open(each.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(above)
+        finally:
+            os.close(above)
 
 
 def _take_lock(path: Path) -> int:
@@ -89,8 +127,25 @@ def _take_lock(path: Path) -> int:
 
 def _open_connections(path: Path, lock: int, bytes_max: int) -> SqliteStore:
     """Both connections, the tables made and checked."""
+    sqlite_damage.register()
     writing = _connect(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
-    path.chmod(0o600)
+    try:
+        path.chmod(0o600)
+        _make_ready(writing, path)
+        pages_max = max(bytes_max, DATABASE_BYTES_MIN) // PAGE_BYTES if bytes_max else 0
+        if pages_max:
+            writing.execute(f"PRAGMA max_page_count = {pages_max}")
+        writing.execute("UPDATE meta SET value = 0 WHERE name = 'closed_cleanly'")
+        numbers: Any = writing.execute("SELECT coalesce(max(number), 0) FROM registry").get
+        return SqliteStore(writing, _connect(path, apsw.SQLITE_OPEN_READONLY), lock, pages_max, numbers)
+    except BaseException:
+        writing.close(True)
+        raise
+
+
+def _make_ready(writing: apsw.Connection, path: Path) -> None:
+    """The database with its tables: made, or of this version and checked. The log is left as it is until it was looked at."""
+    writing.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     version = _pragma(writing, "user_version")
     if version == 0:
         _create(writing)
@@ -98,26 +153,27 @@ def _open_connections(path: Path, lock: int, bytes_max: int) -> SqliteStore:
         raise StoreUnavailable(
             f"{path} has format {version}; this server reads format {VERSION}: use the version that wrote it"
         )
+    if writing.reserve_bytes() != sqlite_damage.CHECKSUM_BYTES:
+        raise apsw.CorruptError("its pages have no checksums")
+    sqlite_damage.check_log(writing, path.with_name(f"{path.name}-wal"), PAGE_BYTES)
     _check(writing, path)
-    pages_max = max(bytes_max, DATABASE_BYTES_MIN) // PAGE_BYTES if bytes_max else 0
-    if pages_max:
-        writing.execute(f"PRAGMA max_page_count = {pages_max}")
-    writing.execute("UPDATE meta SET value = 0 WHERE name = 'closed_cleanly'")
-    numbers: Any = writing.execute("SELECT coalesce(max(number), 0) FROM registry").get
-    return SqliteStore(writing, _connect(path, apsw.SQLITE_OPEN_READONLY), lock, pages_max, numbers)
+    # Begin a new log: what a crash left behind the end of the old one must not be taken for a part of it later.
+    writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    writing.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
 
 
 def _connect(path: Path, flags: int) -> apsw.Connection:
     """One connection, set to fsync the log at every commit."""
-    connection = apsw.Connection(str(path), flags)
-    connection.set_busy_timeout(5000)
-    if flags & apsw.SQLITE_OPEN_READWRITE:
-        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA fullfsync = ON")
-        connection.execute("PRAGMA cell_size_check = ON")
-        connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection = apsw.Connection(str(path), flags, vfs=sqlite_damage.VFS)
+    try:
+        connection.set_busy_timeout(5000)
+        if flags & apsw.SQLITE_OPEN_READWRITE:
+            connection.reserve_bytes("main", sqlite_damage.CHECKSUM_BYTES)
+            for setting in WRITING_SETTINGS:
+                connection.execute(f"PRAGMA {setting}")
+    except BaseException:
+        connection.close(True)
+        raise
     return connection
 
 
@@ -135,9 +191,7 @@ def _check(connection: apsw.Connection, path: Path) -> None:
     if clean == [(1,)]:
         return
     log.info("checking the database after an unclean stop", path=str(path))
-    found = [row[0] for row in connection.execute("PRAGMA quick_check(10)")]
-    if found != ["ok"]:
-        raise apsw.CorruptError("; ".join(map(str, found)))
+    sqlite_damage.check_pages(connection)
 
 
 def _pragma(connection: apsw.Connection, name: str) -> int:

@@ -1,0 +1,1 @@
+"""Power cuts, failing disks and flipped bits under the SQLite engine."""

@@ -1,0 +1,55 @@
+"""Power cuts at any call to the disk: nothing acknowledged is lost, nothing is half done.
+
+To see a failure again run its seed: `pytest "tests/queue/power_loss/test_power_loss.py::test_nothing_acknowledged_is_lost[7]"`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from mezzotint.queue import sqlite_writer
+from tests.queue.power_loss.book import Lost
+from tests.queue.power_loss.machine import survive
+from tests.queue.power_loss.vfs import PowerLossVfs, power_loss_vfs
+
+CUTS = 100
+# A disk that lies is found out within so many cuts.
+CUTS_TO_FIND = 100
+
+
+@pytest.fixture
+def vfs(monkeypatch: pytest.MonkeyPatch) -> Iterator[PowerLossVfs]:
+    """The disk in memory. A machine sets how long the log may get."""
+    monkeypatch.setattr(sqlite_writer, "LOG_PAGES_MAX", sqlite_writer.LOG_PAGES_MAX)
+    with power_loss_vfs() as vfs, capture_logs():  # a traceback for every cut would take longer than the cut
+        yield vfs
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_nothing_acknowledged_is_lost(vfs: PowerLossVfs, tmp_path: Path, seed: int) -> None:
+    """Ensures that after every cut the store holds each acknowledged change, and of each other all or nothing."""
+    machine = await survive(vfs, tmp_path, seed, CUTS)
+    assert machine.cuts == CUTS
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(1000, 1100))
+async def test_nothing_acknowledged_is_lost_in_many_cuts(vfs: PowerLossVfs, tmp_path: Path, seed: int) -> None:
+    """Ensures the same over 10,000 cuts."""
+    await survive(vfs, tmp_path, seed, CUTS)
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_a_disk_that_does_not_sync_is_found_out(vfs: PowerLossVfs, tmp_path: Path, seed: int) -> None:
+    """Ensures that these tests can fail: when fsync does nothing, they find what was lost."""
+    with pytest.raises(Lost):
+        await survive(vfs, tmp_path, seed, CUTS_TO_FIND, lying=True)
+
+
+@pytest.mark.parametrize("pragma", ["synchronous = OFF", "synchronous = NORMAL"])
+async def test_a_database_that_does_not_sync_is_found_out(vfs: PowerLossVfs, tmp_path: Path, pragma: str) -> None:
+    """Ensures that they see a setting that acknowledges before the fsync."""
+    with pytest.raises(Lost):
+        await survive(vfs, tmp_path, 1, CUTS_TO_FIND, pragma=pragma)
