@@ -33,7 +33,7 @@ async def accept_or_refuse(engine: SqliteEngine, job_id: str) -> Job | None:
 
 async def crash(engine: SqliteEngine) -> None:
     """Let the files go as a killed process does: not closed in order."""
-    await engine._writer.stop()
+    await engine.writer.stop()
     os.close(engine._store.lock)
 
 
@@ -109,8 +109,8 @@ async def test_a_damaged_database_is_refused(tmp_path: Path, damage: str) -> Non
     engine = await SqliteEngine.open(tmp_path)
     for index in range(50):
         await accept(engine, f"job_{index}")
-    await engine._writer.stop()
-    await engine._reader.stop()
+    await engine.writer.stop()
+    await engine.reader.stop()
     engine._store.close(clean=False)
     path = tmp_path / "queue.sqlite"
     content = bytearray(path.read_bytes())

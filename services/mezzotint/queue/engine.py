@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from mezzotint.queue.job import Job, JobEvent, JobState, NewJob, Transition
+from mezzotint.queue.job import Job, JobEvent, JobState, Labels, NewJob, Transition
 from mezzotint.runtime.errors import MezzotintError
 
 
@@ -21,12 +21,21 @@ class Enqueued:
 
 @dataclass(frozen=True, slots=True)
 class JobQuery:
-    """Jobs of one account ("": of all), in these states (empty: in any), with numbers below `before` (0: from the newest)."""
+    """Jobs of one account ("": of all), in these states (empty: in any), with numbers below `before` (0: from the newest).
+
+    Empty filters ask for nothing in particular. A job has all of `labels`, and failed for `reason`.
+    """
 
     account_id: str
     states: frozenset[JobState]
     before: int
     limit: int
+    tier: str = ""
+    kind: str = ""
+    labels: Labels = ()
+    reason: str = ""
+    dead: bool = False
+    """Only failed jobs that were not redriven."""
 
 
 class Engine(Protocol):
@@ -44,7 +53,8 @@ class Engine(Protocol):
     async def enqueue(self, accepted: Transition, new: NewJob, refusal: MezzotintError | None = None) -> Enqueued:
         """Keep a new job, or find the one that an earlier call with its account and request id made.
 
-        With `refusal`, only the latter; a new job is refused with it. Raises RequestIdReused, StorageFull.
+        With `refusal`, only the latter; a new job is refused with it. A job that redrives another marks it in the same change.
+        Raises RequestIdReused, StorageFull, and for a redrive JobNotFound, JobFinished when that job is gone or was redriven.
         """
         ...
 

@@ -4,6 +4,9 @@ import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
 
+# Names and values, sorted by name.
+Labels = tuple[tuple[str, str], ...]
+
 
 class JobState(IntEnum):
     """Where a job stands; the numbers are the contract's."""
@@ -51,11 +54,23 @@ class NewJob:
     cost_ms: int
     start_within: float
     attempts_max: int
+    labels: Labels = ()
+    not_before: float = 0.0
+    """When it may start, in seconds since the epoch; 0: at once. `start_within` counts from then."""
+    redrives: str = ""
+    """The failed job whose work it does again; that one is marked in the same breath."""
 
     def fingerprint(self) -> bytes:
-        """16 bytes that differ when anything but the request id and the account does."""
+        """16 bytes that differ when anything but the request id and the account does.
+
+        A redrive is the same one whenever it is to start. What has been added since the first version counts only where it
+        is given: a retry of an older request is still known.
+        """
         digest = hashlib.blake2b(self.payload, digest_size=16)
         digest.update(repr((self.tier, self.kind, self.cost_ms, self.start_within, self.attempts_max)).encode())
+        not_before = 0.0 if self.redrives else self.not_before
+        if self.labels or not_before:
+            digest.update(repr((self.labels, not_before)).encode())
         return digest.digest()
 
 
@@ -82,15 +97,18 @@ class Job:
     """The fencing token of its latest lease; grows with each."""
     worker_id: str = ""
     not_before: float = 0.0
-    """While QUEUED: when the next attempt may begin."""
+    """While it waits: when the next attempt may begin; 0: at once."""
     started_at: float | None = None
     finished_at: float | None = None
     failure: Failure | None = None
+    labels: Labels = ()
+    redriven_by: str = ""
+    """The job that does its work again; only a failed one has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:
-    """A job entered `state`. `failure` tells how the attempt before ended, or how the job did."""
+    """A job entered `state`. `failure` tells how the attempt before ended, how the job did, or why it is DEFERRED."""
 
     sequence: int
     at: float

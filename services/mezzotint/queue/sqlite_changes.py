@@ -4,10 +4,9 @@ from typing import Any
 
 import apsw
 
-from mezzotint.queue.engine import JobQuery
 from mezzotint.queue.job import Job, JobEvent, JobState, NewJob, Transition
-from mezzotint.queue.sqlite_schema import FINISHED_JOBS, HOT_JOBS, failure_columns, job_of
-from mezzotint.runtime.errors import RequestIdReused
+from mezzotint.queue.sqlite_schema import FINISHED_JOBS, HOT_JOBS, failure_columns, job_of, labels_column, labels_of
+from mezzotint.runtime.errors import JobFinished, JobNotFound, RequestIdReused
 
 
 def find_request(connection: apsw.Connection, new: NewJob) -> Job | None:
@@ -28,10 +27,32 @@ def insert(connection: apsw.Connection, job: Job, new: NewJob, event: JobEvent) 
     """A new job."""
     fixed = (job.number, job.job_id, job.account_id, new.request_id, new.fingerprint(), job.tier, job.kind)
     numbers = (job.cost_ms, job.attempts_max, job.created_at, job.expires_at)
-    connection.execute("INSERT INTO registry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", fixed + numbers)
+    labels = labels_column(job.labels)
+    connection.execute("INSERT INTO registry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*fixed, *numbers, labels))
+    for name, value in job.labels:
+        connection.execute("INSERT INTO label VALUES (?, ?, ?)", (name, value, job.number))
     connection.execute("INSERT INTO job VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (job.number, *_moving(job)))
     connection.execute("INSERT INTO body VALUES (?, ?, NULL)", (job.number, new.payload))
     _record(connection, job.number, event)
+
+
+def require_dead(connection: apsw.Connection, job_id: str) -> None:
+    """Raises JobNotFound, JobFinished unless the job has failed and was not redriven."""
+    found = connection.execute(
+        "SELECT j.state, j.redriven_by FROM registry r JOIN finished j USING (number) WHERE r.job_id = ?", (job_id,)
+    ).fetchall()
+    if not found:
+        raise JobNotFound(f"there is no finished job {job_id}")
+    if found != [(int(JobState.FAILED), "")]:
+        raise JobFinished(f"job {job_id} has not failed, or was redriven before")
+
+
+def mark_redriven(connection: apsw.Connection, job_id: str, redriven_by: str) -> None:
+    """A failed job is done again by another."""
+    connection.execute(
+        "UPDATE finished SET redriven_by = ? WHERE number = (SELECT number FROM registry WHERE job_id = ?)",
+        (redriven_by, job_id),
+    )
 
 
 def move(connection: apsw.Connection, change: Transition) -> None:
@@ -52,7 +73,8 @@ def finish(connection: apsw.Connection, change: Transition) -> None:
     connection.execute("DELETE FROM job WHERE number = ? AND sequence = ?", (job.number, job.sequence - 1))
     assert connection.changes() == 1, f"{job.job_id} was changed from a record that is not its own"
     ending = (job.finished_at, *failure_columns(job.failure))
-    connection.execute("INSERT INTO finished VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (job.number, *_moving(job), *ending))
+    columns = (job.number, *_moving(job), *ending, job.redriven_by)
+    connection.execute("INSERT INTO finished VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", columns)
     if job.state is JobState.SUCCEEDED:
         connection.execute("UPDATE body SET payload = x'', result = ? WHERE number = ?", (change.event.result, job.number))
     _record(connection, job.number, change.event)
@@ -69,36 +91,15 @@ def _moving(job: Job) -> tuple[Any, ...]:
     return (int(job.state), job.sequence, job.attempt, job.token, job.worker_id, job.not_before, job.started_at)
 
 
-def result_of(connection: apsw.Connection, number: int) -> bytes:
-    """The result of a job; empty without one."""
-    for (result,) in connection.execute("SELECT result FROM body WHERE number = ?", (number,)):
-        return result or b""
-    return b""
-
-
-def select(connection: apsw.Connection, query: JobQuery) -> list[Job]:
-    """The jobs a query asks for. Both tables are walked by number, so a page costs what it holds, filters aside."""
-    conditions, values = ["r.number < ?"], [query.before or 2**62]
-    found: list[Job] = []
-    if query.account_id:
-        conditions.append("r.account_id = ?")
-        values.append(query.account_id)  # type: ignore[arg-type]  # SQLite takes a mixed list
-    for source, in_source in ((HOT_JOBS, False), (FINISHED_JOBS, True)):
-        states = [int(state) for state in query.states if state.final is in_source]
-        if query.states and not states:
-            continue
-        where = [*conditions, f"j.state IN ({', '.join(map(str, states))})"] if states else conditions
-        order = "r.number" if query.account_id else "j.number"
-        statement = f"{source} WHERE {' AND '.join(where)} ORDER BY {order} DESC LIMIT ?"
-        found += [job_of(row) for row in connection.execute(statement, (*values, query.limit))]
-    return sorted(found, key=lambda job: -job.number)[: query.limit]
-
-
 def forget(connection: apsw.Connection, finished_before: float, limit: int) -> int:
     """Drop up to `limit` jobs that were final before a moment; gives how many."""
     numbers = connection.execute(
         "SELECT number FROM finished WHERE finished_at < ? ORDER BY finished_at LIMIT ?", (finished_before, limit)
     ).fetchall()
+    for number in numbers:
+        for (labels,) in connection.execute("SELECT labels FROM registry WHERE number = ? AND labels != ''", number).fetchall():
+            for label in labels_of(labels):
+                connection.execute("DELETE FROM label WHERE name = ? AND value = ? AND number = ?", (*label, *number))
     connection.executemany("DELETE FROM finished WHERE number = ?", numbers)
     connection.executemany("DELETE FROM registry WHERE number = ?", numbers)
     connection.executemany("DELETE FROM body WHERE number = ?", numbers)

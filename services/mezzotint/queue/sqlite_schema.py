@@ -4,11 +4,12 @@
 in `body`. `registry` keeps a request id from being used twice for as long as the job is kept.
 """
 
+import json
 from typing import Any
 
-from mezzotint.queue.job import Failure, FailureClass, Job, JobEvent, JobState
+from mezzotint.queue.job import Failure, FailureClass, Job, JobEvent, JobState, Labels
 
-VERSION = 1
+VERSION = 2
 
 TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -24,6 +25,7 @@ CREATE TABLE registry (
   attempts_max INTEGER NOT NULL,
   created_at REAL NOT NULL,
   expires_at REAL NOT NULL,
+  labels TEXT NOT NULL DEFAULT '',
   UNIQUE (account_id, request_id)
 ) STRICT;
 CREATE INDEX registry_account ON registry (account_id, number);
@@ -49,7 +51,8 @@ CREATE TABLE finished (
   finished_at REAL NOT NULL,
   failure_class INTEGER,
   failure_reason TEXT,
-  failure_message TEXT
+  failure_message TEXT,
+  redriven_by TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX finished_at ON finished (finished_at);
 CREATE INDEX finished_badly ON finished (state, number) WHERE state > 4;
@@ -67,25 +70,50 @@ CREATE TABLE event (
   PRIMARY KEY (number, sequence)
 ) STRICT, WITHOUT ROWID;
 """
+# Since format 2.
+ADDED = """
+CREATE INDEX finished_dead ON finished (number) WHERE state = 5 AND redriven_by = '';
+CREATE TABLE label (
+  name TEXT NOT NULL,
+  value TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  PRIMARY KEY (name, value, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE pause (tier TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+"""
+# What makes each older format the next one. New columns come last, so that a table is the same whenever it was made.
+MIGRATIONS = {
+    1: f"""
+ALTER TABLE registry ADD COLUMN labels TEXT NOT NULL DEFAULT '';
+ALTER TABLE finished ADD COLUMN redriven_by TEXT NOT NULL DEFAULT '';
+{ADDED}
+"""
+}
 
-HOT_JOBS = """
+COLUMNS = """
 SELECT r.number, r.job_id, r.account_id, r.tier, r.kind, r.cost_ms, r.attempts_max, r.created_at, r.expires_at,
-  j.state, j.sequence, j.attempt, j.token, j.worker_id, j.not_before, j.started_at
-FROM registry r JOIN job j USING (number)
+  j.state, j.sequence, j.attempt, j.token, j.worker_id, j.not_before, j.started_at, r.labels
 """
-FINISHED_JOBS = """
-SELECT r.number, r.job_id, r.account_id, r.tier, r.kind, r.cost_ms, r.attempts_max, r.created_at, r.expires_at,
-  j.state, j.sequence, j.attempt, j.token, j.worker_id, j.not_before, j.started_at,
-  j.finished_at, j.failure_class, j.failure_reason, j.failure_message
-FROM registry r JOIN finished j USING (number)
-"""
+FINISHED_COLUMNS = f"{COLUMNS}, j.finished_at, j.failure_class, j.failure_reason, j.failure_message, j.redriven_by"
+HOT_JOBS = f"{COLUMNS} FROM registry r JOIN job j USING (number)"
+FINISHED_JOBS = f"{FINISHED_COLUMNS} FROM registry r JOIN finished j USING (number)"
 
 
 def job_of(row: tuple[Any, ...]) -> Job:
     """The record of a row of HOT_JOBS or FINISHED_JOBS."""
-    finished_at, failure = (row[16], failure_of(row[17:])) if len(row) > 16 else (None, None)
-    fields = (*row[:9], JobState(row[9]), *row[10:16], finished_at, failure)
+    finished_at, failure, redriven_by = (row[17], failure_of(row[18:21]), row[21]) if len(row) > 17 else (None, None, "")
+    fields = (*row[:9], JobState(row[9]), *row[10:16], finished_at, failure, labels_of(row[16]), redriven_by)
     return Job(*fields)
+
+
+def labels_of(column: Any) -> Labels:
+    """The labels in their column."""
+    return tuple(json.loads(column).items()) if column else ()
+
+
+def labels_column(labels: Labels) -> str:
+    """Labels as their column; in the order of their names."""
+    return json.dumps(dict(labels), separators=(",", ":")) if labels else ""
 
 
 def failure_of(columns: tuple[Any, ...]) -> Failure | None:

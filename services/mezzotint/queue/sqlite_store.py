@@ -11,7 +11,7 @@ from apsw import sqlite_extra
 
 from mezzotint.queue import sqlite_damage
 from mezzotint.queue.engine import StoreUnavailable
-from mezzotint.queue.sqlite_schema import TABLES, VERSION
+from mezzotint.queue.sqlite_schema import ADDED, MIGRATIONS, TABLES, VERSION
 from mezzotint.runtime import logging
 
 log = logging.get(__name__)
@@ -145,20 +145,19 @@ def _open_connections(path: Path, lock: int, bytes_max: int) -> SqliteStore:
 
 def _make_ready(writing: apsw.Connection, path: Path) -> None:
     """The database with its tables: made, or of this version and checked. The log is left as it is until it was looked at."""
-    writing.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     version = _pragma(writing, "user_version")
     if version == 0:
         _create(writing)
-    elif version != VERSION:
+    elif version != VERSION and version not in MIGRATIONS:
         raise StoreUnavailable(
             f"{path} has format {version}; this server reads format {VERSION}: use the version that wrote it"
         )
-    if writing.reserve_bytes() != sqlite_damage.CHECKSUM_BYTES:
-        raise apsw.CorruptError("its pages have no checksums")
     sqlite_damage.check_log(writing, path.with_name(f"{path.name}-wal"), PAGE_BYTES)
     _check(writing, path)
     # Begin a new log: what a crash left behind the end of the old one must not be taken for a part of it later.
     writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    sqlite_damage.add_checksums(writing)
+    _migrate(writing)
     writing.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
 
 
@@ -168,9 +167,14 @@ def _connect(path: Path, flags: int) -> apsw.Connection:
     try:
         connection.set_busy_timeout(5000)
         if flags & apsw.SQLITE_OPEN_READWRITE:
-            connection.reserve_bytes("main", sqlite_damage.CHECKSUM_BYTES)
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            if _pragma(connection, "page_count") == 0:
+                connection.reserve_bytes("main", sqlite_damage.CHECKSUM_BYTES)
             for setting in WRITING_SETTINGS:
-                connection.execute(f"PRAGMA {setting}")
+                connection.execute(f"PRAGMA {setting}").fetchall()  # the end of it is where it is written
+            # SQLite keeps the mode that there was when it cannot change it, and says so nowhere else.
+            if connection.execute("PRAGMA journal_mode").get != "wal":
+                raise StoreUnavailable(f"{path} cannot have a write-ahead log; look after the disk and start again")
     except BaseException:
         connection.close(True)
         raise
@@ -180,9 +184,18 @@ def _connect(path: Path, flags: int) -> apsw.Connection:
 def _create(connection: apsw.Connection) -> None:
     """The empty database, in one transaction."""
     with connection:
-        connection.execute(TABLES)
+        connection.execute(TABLES + ADDED)
         connection.execute("INSERT INTO meta VALUES ('closed_cleanly', 1)")
         connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _migrate(connection: apsw.Connection) -> None:
+    """A database of an older format becomes one of this, in one transaction."""
+    with connection:
+        while (version := _pragma(connection, "user_version")) in MIGRATIONS:
+            log.info("the database gets the next format", before=version, after=version + 1)
+            connection.execute(MIGRATIONS[version])
+            connection.execute(f"PRAGMA user_version = {version + 1}")
 
 
 def _check(connection: apsw.Connection, path: Path) -> None:

@@ -4,6 +4,7 @@ Pure: time, ids and randomness come in as arguments. docs/state-machines.md draw
 """
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from mezzotint.queue.job import Failure, FailureClass, Job, JobEvent, JobState, NewJob, Transition
@@ -11,7 +12,9 @@ from mezzotint.runtime.errors import JobFinished, LeaseStale
 
 
 def accept(new: NewJob, job_id: str, now: float) -> Transition:
-    """A new job, QUEUED."""
+    """A new job: QUEUED, or DEFERRED until its not-before time."""
+    early = new.not_before > now
+    state = JobState.DEFERRED if early else JobState.QUEUED
     job = Job(
         number=0,
         job_id=job_id,
@@ -21,11 +24,22 @@ def accept(new: NewJob, job_id: str, now: float) -> Transition:
         cost_ms=new.cost_ms,
         attempts_max=new.attempts_max,
         created_at=now,
-        expires_at=now + new.start_within,
-        state=JobState.QUEUED,
+        expires_at=max(now, new.not_before) + new.start_within,
+        state=state,
         sequence=1,
+        not_before=new.not_before if early else 0.0,
+        labels=new.labels,
     )
-    return Transition(None, job, JobEvent(1, now, JobState.QUEUED))
+    reason = Failure(FailureClass.RETRYABLE, "", f"it does not start before {_utc(new.not_before)}") if early else None
+    return Transition(None, job, JobEvent(1, now, state, failure=reason))
+
+
+def admit(job: Job, now: float) -> Transition:
+    """DEFERRED → QUEUED: what it waited for has come. Raises JobFinished, LeaseStale when it is not deferred any more."""
+    _require_open(job)
+    if job.state is not JobState.DEFERRED:
+        raise LeaseStale(f"job {job.job_id} is not deferred")
+    return _change(job, JobState.QUEUED, now, {})
 
 
 def start(job: Job, worker_id: str, now: float) -> Transition:
@@ -75,11 +89,11 @@ def cancel(job: Job, reason: str, now: float) -> Transition:
 
 
 def expire(job: Job, now: float) -> Transition:
-    """QUEUED, never begun and too late → EXPIRED. Raises JobFinished, LeaseStale when an attempt began in the meantime."""
+    """QUEUED or DEFERRED, never begun and too late → EXPIRED. Raises JobFinished, LeaseStale when an attempt has begun."""
     _require_open(job)
-    if job.state is not JobState.QUEUED or job.attempt > 0:
+    if job.state is JobState.RUNNING or job.attempt > 0:
         raise LeaseStale(f"job {job.job_id} has begun")
-    given = job.expires_at - job.created_at
+    given = job.expires_at - max(job.created_at, job.not_before)
     failure = Failure(FailureClass.PERMANENT, "JOB_EXPIRED", f"it did not start within the {given:g} seconds it was given")
     return _change(job, JobState.EXPIRED, now, {"failure": failure}, finished_at=now, failure=failure)
 
@@ -89,6 +103,11 @@ def _change(job: Job, state: JobState, now: float, event: dict[str, Any], **fiel
     sequence = job.sequence + 1
     after = replace(job, state=state, sequence=sequence, **fields)
     return Transition(job, after, JobEvent(sequence, now, state, **event))
+
+
+def _utc(moment: float) -> str:
+    """A moment for people, to the second."""
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _require_open(job: Job) -> None:

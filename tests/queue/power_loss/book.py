@@ -156,6 +156,6 @@ class Book:
 
 async def count_rows(engine: SqliteEngine) -> Counts:
     """How many rows each table has."""
-    return await engine._reader.run(
+    return await engine.reader.run(
         lambda reading: tuple(reading.execute(f"SELECT count(*) FROM {name}").get for name in TABLES)
     )

@@ -1,0 +1,62 @@
+"""What the SQLite engine finds in its tables, inside a transaction of the caller's."""
+
+from typing import Any
+
+import apsw
+
+from mezzotint.queue.engine import JobQuery
+from mezzotint.queue.job import Job, JobState
+from mezzotint.queue.sqlite_schema import COLUMNS, FINISHED_COLUMNS, job_of
+
+
+def result_of(connection: apsw.Connection, number: int) -> bytes:
+    """The result of a job; empty without one."""
+    for (result,) in connection.execute("SELECT result FROM body WHERE number = ?", (number,)):
+        return result or b""
+    return b""
+
+
+def select(connection: apsw.Connection, query: JobQuery) -> list[Job]:
+    """The jobs a query asks for. The tables are walked by number, so a page costs what it holds, filters aside.
+
+    Labels, an account, or being dead have indexes of their own; of several labels the first is walked.
+    """
+    found: list[Job] = []
+    for columns, table, finished in ((COLUMNS, "job", False), (FINISHED_COLUMNS, "finished", True)):
+        states = [int(state) for state in query.states if state.final is finished]
+        if (query.states and not states) or ((query.dead or query.reason) and not finished):
+            continue
+        conditions, values = _conditions(query, states)
+        source = f"registry r JOIN {table} j USING (number)"
+        order = "r.number" if query.account_id else "j.number"
+        if query.labels:
+            # Tables joined by CROSS JOIN are walked in the order in which they stand.
+            source, order = f"label l CROSS JOIN registry r USING (number) CROSS JOIN {table} j USING (number)", "l.number"
+        statement = f"{columns} FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {order} DESC LIMIT ?"
+        found += [job_of(row) for row in connection.execute(statement, (*values, query.limit))]
+    return sorted(found, key=lambda job: -job.number)[: query.limit]
+
+
+def _conditions(query: JobQuery, states: list[int]) -> tuple[list[str], list[Any]]:
+    """The conditions of a query and their values."""
+    conditions: list[str] = ["r.number < ?"]
+    values: list[Any] = [query.before or 2**62]
+    for column, wanted in (("r.account_id", query.account_id), ("r.tier", query.tier), ("r.kind", query.kind)):
+        if wanted:
+            conditions.append(f"{column} = ?")
+            values.append(wanted)
+    for index, label in enumerate(query.labels):
+        other = "EXISTS (SELECT 1 FROM label o WHERE o.name = ? AND o.value = ? AND o.number = r.number)"
+        conditions.append(other if index else "l.name = ? AND l.value = ?")
+        values += label
+    if query.reason:
+        conditions.append("j.failure_reason = ?")
+        values.append(query.reason)
+    if query.dead:
+        conditions.append("j.state = 5 AND j.redriven_by = ''")
+    elif states:
+        conditions.append(f"j.state IN ({', '.join(map(str, states))})")
+        if min(states) > JobState.SUCCEEDED:
+            # Said again for the index of jobs that ended badly, which SQLite takes only when it sees this.
+            conditions.append("j.state > 4")
+    return conditions, values
