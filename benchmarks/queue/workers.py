@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mezzotint.api.queue.v1.queue_pb2_grpc import QueueServiceAsyncStub
 
 CREDITS = 1024
+# The most the contract allows.
+ENDS_A_MESSAGE = 256
 HEARTBEAT_SECONDS = 2.0
 # Payload → when its lease came.
 Arrivals = dict[bytes, float]
@@ -51,14 +53,17 @@ async def _work(stub: QueueServiceAsyncStub, jobs: int, seen: Arrivals) -> float
         match response.WhichOneof("message"):
             case "leases":
                 now = time.perf_counter()
-                for lease in response.leases.leases:
-                    seen[lease.payload.rstrip(b".")] = now
-                    done = work_pb2.Complete(lease=lease.ref, result=RESULT, cost_ms=lease.job.cost_ms)
-                    out.put_nowait(work_pb2.WorkRequest(complete=done))
-                out.put_nowait(work_pb2.WorkRequest(credit=work_pb2.Credit(jobs=len(response.leases.leases))))
+                leases = response.leases.leases
+                seen |= {lease.payload.rstrip(b"."): now for lease in leases}
+                done = [work_pb2.Complete(lease=lease.ref, result=RESULT, cost_ms=lease.job.cost_ms) for lease in leases]
+                for first in range(0, len(done), ENDS_A_MESSAGE):
+                    completions = work_pb2.Completions(completions=done[first : first + ENDS_A_MESSAGE])
+                    out.put_nowait(work_pb2.WorkRequest(completions=completions))
+                out.put_nowait(work_pb2.WorkRequest(credit=work_pb2.Credit(jobs=len(leases))))
             case "settled":
-                assert response.settled.accepted, response.settled.reason
-                settled += 1
+                refused = [each.reason for each in response.settled.settlements if not each.accepted]
+                assert not refused, refused
+                settled += len(response.settled.settlements)
                 if settled == jobs:
                     break
     finished = time.perf_counter()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -35,6 +35,12 @@ class Conversation:
                 if message.WhichOneof("message") == kind:
                     return getattr(message, kind)
 
+    async def completion(self) -> work_pb2.Complete:
+        """The next job that is done; this worker tells of one at a time."""
+        completions: work_pb2.Completions = await self.hear("completions")
+        assert len(completions.completions) == 1
+        return completions.completions[0]
+
     async def ended(self) -> None:
         """Wait until the worker says nothing more."""
         async with asyncio.timeout(GUARD_SECONDS):
@@ -57,6 +63,11 @@ class Conversation:
         self.say(leases=work_pb2.Leases(leases=[work_pb2.Lease(ref=ref, job=job, payload=payload)]))
         return ref
 
+    def settle(self, *ended: work_pb2.LeaseRef, accepted: bool = True, reason: str = "") -> None:
+        """Answer the ends of leases."""
+        settlements = [work_pb2.Settlement(lease=ref, accepted=accepted, reason=reason) for ref in ended]
+        self.say(settled=work_pb2.Settled(settlements=settlements))
+
     def hang_up(self) -> None:
         """End the stream."""
         self._answers.put_nowait(None)
@@ -74,12 +85,24 @@ class Conversation:
         try:
             async for request in requests:
                 self.said.put_nowait(request)
-                ending = getattr(request, request.WhichOneof("message") or "", None)
-                if self.settles and isinstance(ending, work_pb2.Complete | work_pb2.Fail | work_pb2.HandBack):
-                    self.say(settled=work_pb2.Settled(lease=ending.lease, accepted=True))
+                ended = [each.lease for each in endings_of(request)]
+                if self.settles and ended:
+                    self.settle(*ended)
         finally:
             self.said.put_nowait(None)
             self.hang_up()
+
+
+def endings_of(request: work_pb2.WorkRequest) -> Sequence[work_pb2.Complete | work_pb2.Fail | work_pb2.HandBack]:
+    """The ends of leases that a message tells of."""
+    match request.WhichOneof("message"):
+        case "completions":
+            return request.completions.completions
+        case "fail":
+            return [request.fail]
+        case "hand_back":
+            return [request.hand_back]
+    return []
 
 
 class ScriptedQueue(queue_pb2_grpc.QueueServiceServicer):

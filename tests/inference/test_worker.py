@@ -58,7 +58,7 @@ async def test_job_is_drawn_stored_and_completed(queue: ScriptedQueue, settings:
     talk.lease("job_1", spec(images=2, previews=1, steps=4))
     report = await talk.hear("progress")
     assert (report.progress.attempt, report.progress.steps) == (1, 4)
-    complete = await talk.hear("complete")
+    complete = await talk.completion()
     result = GenerationResult.FromString(complete.result)
     assert [image.key for image in result.images] == ["job_1/1/0.png", "job_1/1/1.png"]
     assert [image.seed for image in result.images] == [7, 8]
@@ -85,7 +85,7 @@ async def test_payload_that_cannot_work_fails_for_good(queue: ScriptedQueue, pay
     failure = (await talk.hear("fail")).failure
     assert (failure.failure_class, failure.reason) == (job_pb2.FAILURE_CLASS_PERMANENT, reason)
     talk.lease("job_2", spec())
-    assert (await talk.hear("complete")).lease.job_id == "job_2"
+    assert (await talk.completion()).lease.job_id == "job_2"
 
 
 async def test_steps_over_the_models_limit_fail_for_good(
@@ -116,7 +116,7 @@ async def test_cancelled_lease_is_dropped_without_an_answer(
         while regained < 4:
             regained += (await talk.hear("credit")).jobs
         talk.lease("job_9", spec())
-        assert (await talk.hear("complete")).lease.job_id == "job_9"
+        assert (await talk.completion()).lease.job_id == "job_9"
 
 
 async def test_broken_stream_is_opened_again_and_the_ending_repeated(queue: ScriptedQueue) -> None:
@@ -124,13 +124,13 @@ async def test_broken_stream_is_opened_again_and_the_ending_repeated(queue: Scri
     talk = await begin(queue)
     talk.settles = False
     ref = talk.lease("job_1", spec())
-    first = await talk.hear("complete")
+    first = await talk.completion()
     talk.hang_up()
     again = await queue.conversation()
     hello = await again.hear("hello")
     assert list(hello.held) == [ref]
     again.welcome(ref)
-    assert await again.hear("complete") == first
+    assert await again.completion() == first
     again.hang_up()
     last = await queue.conversation()
     assert not (await last.hear("hello")).held
@@ -141,7 +141,7 @@ async def test_lease_that_was_lost_meanwhile_is_dropped(queue: ScriptedQueue) ->
     talk = await begin(queue)
     talk.settles = False
     talk.lease("job_1", spec())
-    await talk.hear("complete")
+    await talk.completion()
     talk.hang_up()
     again = await queue.conversation()
     assert (await again.hear("hello")).held
@@ -156,8 +156,8 @@ async def test_refused_ending_is_forgotten(queue: ScriptedQueue) -> None:
     talk.welcome(heartbeat_seconds=0.05)
     talk.settles = False
     ref = talk.lease("job_1", spec())
-    await talk.hear("complete")
-    talk.say(settled=work_pb2.Settled(lease=ref, accepted=False, reason="LEASE_STALE"))
+    await talk.completion()
+    talk.settle(ref, accepted=False, reason="LEASE_STALE")
     while (await talk.hear("heartbeat")).held:
         pass
 
@@ -170,7 +170,7 @@ async def test_newer_lease_of_a_job_replaces_the_older(settings: InferenceSettin
         talk.lease("job_1", spec(model="slow", steps=30), token=1)
         await talk.hear("progress")
         talk.lease("job_1", spec(model="slow", steps=30), token=2)
-        assert (await talk.hear("complete")).lease.fencing_token == 2
+        assert (await talk.completion()).lease.fencing_token == 2
 
 
 async def test_store_that_refuses_costs_an_attempt(queue: ScriptedQueue, settings: InferenceSettings) -> None:
@@ -182,7 +182,7 @@ async def test_store_that_refuses_costs_an_attempt(queue: ScriptedQueue, setting
     failure = (await talk.hear("fail")).failure
     assert (failure.failure_class, failure.reason) == (job_pb2.FAILURE_CLASS_RETRYABLE, "INTERNAL")
     talk.lease("job_2", spec())
-    assert (await talk.hear("complete")).lease.job_id == "job_2"
+    assert (await talk.completion()).lease.job_id == "job_2"
 
 
 async def test_drain_of_the_queue(settings: InferenceSettings, models: Path, authority: Authority) -> None:
@@ -197,7 +197,7 @@ async def test_drain_of_the_queue(settings: InferenceSettings, models: Path, aut
             pass
         talk.say(drain=work_pb2.Drain())
         assert (await talk.hear("hand_back")).lease == waiting
-        assert (await talk.hear("complete")).lease == running
+        assert (await talk.completion()).lease == running
         await talk.ended()
         again = await queue.conversation()
         assert not (await again.hear("hello")).held
@@ -210,10 +210,10 @@ async def test_queue_that_does_not_keep_the_protocol(queue: ScriptedQueue) -> No
     again = await queue.conversation()
     again.welcome(heartbeat_seconds=0)
     again.say(cancel=work_pb2.CancelLease(lease=work_pb2.LeaseRef(job_id="nobody's", fencing_token=9)))
-    again.say(settled=work_pb2.Settled(lease=work_pb2.LeaseRef(job_id="nobody's", fencing_token=9)))
+    again.settle(work_pb2.LeaseRef(job_id="nobody's", fencing_token=9), accepted=False)
     again.say()
     again.lease("job_1", spec())
-    assert (await again.hear("complete")).lease.job_id == "job_1"
+    assert (await again.completion()).lease.job_id == "job_1"
 
 
 async def test_stop_hands_back_what_it_cannot_finish(settings: InferenceSettings, models: Path, authority: Authority) -> None:

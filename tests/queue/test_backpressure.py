@@ -13,6 +13,7 @@ from mezzotint.queue.work_stream import WorkStream
 from mezzotint.queue.worker import OUTBOX_MAX
 from tests.queue.inside import floor
 from tests.queue.records import NOW, new
+from tests.queue.wire import completing
 from tests.support.clock import ManualClock
 
 MESSAGES = 20_000
@@ -28,7 +29,7 @@ async def test_a_worker_that_never_reads_is_held_in_bounds(clock: ManualClock) -
         yield work_pb2.WorkRequest(credit=work_pb2.Credit(jobs=5))
         for taken in range(1, MESSAGES):
             unknown = work_pb2.LeaseRef(job_id=f"job_{taken}", fencing_token=1)
-            yield work_pb2.WorkRequest(complete=work_pb2.Complete(lease=unknown))
+            yield work_pb2.WorkRequest(completions=completing(work_pb2.Complete(lease=unknown)))
 
     inside = floor(clock, background)
     responses = WorkStream(inside, requests()).run()

@@ -90,11 +90,12 @@ async def test_many_jobs_are_answered_in_order_whatever_becomes_of_each(queue: C
     jobs = [new_job(f"r{index}", tier="platinum" if index == 3 else "pro") for index in range(500)]
 
     async def requests() -> AsyncIterator[queue_pb2.EnqueueJobsRequest]:
-        for job in jobs:
-            yield queue_pb2.EnqueueJobsRequest(job=job)
+        for size in (1, 256, 243):
+            yield queue_pb2.EnqueueJobsRequest(jobs=[jobs.pop(0) for _ in range(size)])
 
-    answers = [answer async for answer in queue.stub.EnqueueJobs(requests())]
-    assert len(answers) == 500
+    responses = [response.outcomes async for response in queue.stub.EnqueueJobs(requests())]
+    assert [len(outcomes) for outcomes in responses] == [1, 256, 243]
+    answers = [answer for outcomes in responses for answer in outcomes]
     assert (answers[3].refusal.reason, answers[7].refusal.reason) == ("TIER_UNKNOWN", "REQUEST_ID_REUSED")
     accepted = [answer.job.job_id for answer in answers if answer.HasField("job")]
     assert len(accepted) == 498
@@ -106,11 +107,11 @@ async def test_an_invalid_job_ends_the_stream_and_not_the_server(queue: Caller) 
     """Ensures that jobs before it are answered and kept, and the reason is told."""
 
     async def requests() -> AsyncIterator[queue_pb2.EnqueueJobsRequest]:
-        yield queue_pb2.EnqueueJobsRequest(job=new_job("r1"))
-        yield queue_pb2.EnqueueJobsRequest(job=new_job("r2", cost_ms=0))
+        yield queue_pb2.EnqueueJobsRequest(jobs=[new_job("r1")])
+        yield queue_pb2.EnqueueJobsRequest(jobs=[new_job("r2"), new_job("r3", cost_ms=0)])
 
     call: Any = queue.stub.EnqueueJobs(requests())
-    assert (await within(call.read())).HasField("job")
+    assert (await within(call.read())).outcomes[0].HasField("job")
     assert await refusal(call.read()) == "FIELD_INVALID"
     assert len((await queue.stub.ListJobs(queue_pb2.ListJobsRequest())).jobs) == 1
 
@@ -186,8 +187,8 @@ async def test_only_those_the_contract_names_may_call(queue: Caller, authority: 
 async def test_a_stream_of_jobs_ends_when_the_server_stops(queue: Caller) -> None:
     """Ensures that the jobs taken are answered and the caller is told to send the others again."""
     call: Any = queue.stub.EnqueueJobs()
-    await call.write(queue_pb2.EnqueueJobsRequest(job=new_job("r1")))
-    assert (await within(call.read())).HasField("job")
+    await call.write(queue_pb2.EnqueueJobsRequest(jobs=[new_job("r1")]))
+    assert (await within(call.read())).outcomes[0].HasField("job")
     queue.stop()
     assert await refusal(call.read()) == "SERVER_DRAINING"
 

@@ -15,6 +15,7 @@ from mezzotint.queue.waiting_room import WaitingRoom
 from mezzotint.queue.work_stream import Floor, WorkStream
 from tests.queue.inside import floor
 from tests.queue.records import NOW, new, waiting
+from tests.queue.wire import completing
 from tests.support.clock import ManualClock
 
 
@@ -133,12 +134,12 @@ async def test_heartbeats_leave_a_result_alone_that_is_being_kept(clock: ManualC
         await talk.hello(credit=1)
         lease = (await talk.hear()).leases.leases[0]
         engine.slow.add(lease.ref.job_id)
-        talk.say(complete=work_pb2.Complete(lease=lease.ref, result=b"picture"))
+        talk.say(completions=completing(work_pb2.Complete(lease=lease.ref, result=b"picture")))
         talk.say(heartbeat=work_pb2.Heartbeat(held=[lease.ref]))
         talk.say(heartbeat=work_pb2.Heartbeat())
         await settled()
         engine.go.set()
-        assert (await talk.hear()).settled.accepted
+        assert (await talk.hear()).settled.settlements[0].accepted
         await settled()
         assert (await inside.ledger.get(lease.ref.job_id))[0].state is JobState.SUCCEEDED
 

@@ -13,7 +13,7 @@ import pytest
 from mezzotint.api.queue.v1 import job_pb2, queue_pb2, work_pb2
 from mezzotint.runtime import statuses
 from mezzotint.runtime.tls import Authority
-from tests.queue.wire import Caller, Worker, queue_server, within
+from tests.queue.wire import Caller, Worker, completing, queue_server, within
 
 RETRYABLE = job_pb2.FAILURE_CLASS_RETRYABLE
 PERMANENT = job_pb2.FAILURE_CLASS_PERMANENT
@@ -207,7 +207,7 @@ async def test_a_job_handed_back_has_not_been_tried(queue: Caller) -> None:
     await worker.hello(credit=1)
     lease = await worker.lease()
     await worker.send(hand_back=work_pb2.HandBack(lease=lease.ref))
-    assert (await worker.expect("settled")).accepted
+    assert (await worker.settled()).accepted
     waiting = await queue.get(job.job_id)
     assert (waiting.state, waiting.attempt, waiting.HasField("started_at")) == (job_pb2.JOB_STATE_QUEUED, 0, False)
     await worker.send(credit=work_pb2.Credit(jobs=1))
@@ -284,7 +284,8 @@ async def test_a_stream_that_does_not_begin_with_hello_is_refused(queue: Caller,
         ({"hello": work_pb2.Hello(worker_id="w1", kinds=["image.generate"])}, "PROTOCOL_VIOLATION"),
         ({"credit": work_pb2.Credit(jobs=1024)}, "PROTOCOL_VIOLATION"),
         ({"credit": work_pb2.Credit(jobs=0)}, "FIELD_INVALID"),
-        ({"complete": work_pb2.Complete()}, "FIELD_INVALID"),
+        ({"completions": completing(work_pb2.Complete())}, "FIELD_INVALID"),
+        ({"completions": completing()}, "FIELD_INVALID"),
         (
             {
                 "progress": work_pb2.ProgressReport(
@@ -321,7 +322,7 @@ async def test_a_worker_that_leaves_hears_what_became_of_its_results(queue: Call
     worker = queue.worker()
     await worker.hello(credit=1)
     lease = await worker.lease()
-    await worker.send(complete=work_pb2.Complete(lease=lease.ref, result=b"picture"))
+    await worker.send(completions=completing(work_pb2.Complete(lease=lease.ref, result=b"picture")))
     await worker.call.done_writing()
     assert (await worker.settled()).accepted
     assert await within(worker.call.read()) is grpc.aio.EOF
@@ -336,13 +337,13 @@ async def test_a_result_and_a_cancellation_that_meet_have_one_winner(queue: Call
     calls = []
     for lease in leases:
         calls.append(queue.stub.CancelJob(queue_pb2.CancelJobRequest(job_id=lease.ref.job_id)))
-        await worker.send(complete=work_pb2.Complete(lease=lease.ref, result=b"picture"))
+        await worker.send(completions=completing(work_pb2.Complete(lease=lease.ref, result=b"picture")))
     codes = [await call.code() for call in calls]
     accepted: dict[str, bool] = {}
     while len(accepted) < len(jobs):
         response = await within(worker.call.read())
         if response.WhichOneof("message") == "settled":
-            accepted[response.settled.lease.job_id] = response.settled.accepted
+            accepted |= {each.lease.job_id: each.accepted for each in response.settled.settlements}
     for lease, code in zip(leases, codes, strict=True):
         won = accepted[lease.ref.job_id]
         assert won == (code is not grpc.StatusCode.OK)

@@ -107,6 +107,7 @@ class Worker:
         self.kinds = kinds
         self.call: Any = queue_pb2_grpc.QueueServiceStub(caller.worker_channel).Work()  # type: ignore[no-untyped-call, unused-ignore]  # grpc's stubs
         self.pending: list[work_pb2.Lease] = []
+        self.answers: list[work_pb2.Settlement] = []
 
     async def hello(self, *held: work_pb2.LeaseRef, credit: int = 0) -> work_pb2.Welcome:
         """Say Hello, get Welcome, grant credit."""
@@ -133,21 +134,22 @@ class Worker:
             self.pending = list((await self.expect("leases")).leases)
         return self.pending.pop(0)
 
-    async def complete(self, lease: work_pb2.Lease, result: bytes = b"done", cost_ms: int = 0) -> work_pb2.Settled:
+    async def complete(self, lease: work_pb2.Lease, result: bytes = b"done", cost_ms: int = 0) -> work_pb2.Settlement:
         """Complete a lease and give the answer."""
-        await self.send(complete=work_pb2.Complete(lease=lease.ref, result=result, cost_ms=cost_ms))
+        await self.send(completions=completing(work_pb2.Complete(lease=lease.ref, result=result, cost_ms=cost_ms)))
         return await self.settled()
 
-    async def fail(self, lease: work_pb2.Lease, failure_class: Any, reason: str = "JOB_FAILED") -> work_pb2.Settled:
+    async def fail(self, lease: work_pb2.Lease, failure_class: Any, reason: str = "JOB_FAILED") -> work_pb2.Settlement:
         """Fail a lease and give the answer."""
         failure = job_pb2.Failure(failure_class=failure_class, reason=reason, message="it broke")
         await self.send(fail=work_pb2.Fail(lease=lease.ref, failure=failure))
         return await self.settled()
 
-    async def settled(self) -> work_pb2.Settled:
+    async def settled(self) -> work_pb2.Settlement:
         """The next answer to the end of a lease."""
-        settled: work_pb2.Settled = await self.expect("settled")
-        return settled
+        if not self.answers:
+            self.answers = list((await self.expect("settled")).settlements)
+        return self.answers.pop(0)
 
     async def beat(self, *held: work_pb2.LeaseRef) -> None:
         """Send a heartbeat that names these leases."""
@@ -173,6 +175,11 @@ def new_job(request_id: str = "r1", **fields: Any) -> queue_pb2.NewJob:
         "cost_ms": 1000,
     }
     return queue_pb2.NewJob(request_id=request_id, **(values | fields))
+
+
+def completing(*completions: work_pb2.Complete) -> work_pb2.Completions:
+    """Jobs are done."""
+    return work_pb2.Completions(completions=completions)
 
 
 async def within(awaitable: Awaitable[Value], seconds: float = GUARD_SECONDS) -> Value:

@@ -50,10 +50,11 @@ class HeldJobs:
             self._empty.set()
 
     def settle(self, settled: work_pb2.Settled) -> None:
-        """The queue has taken note of an ending, or wants nothing of it: the job is forgotten either way."""
-        if not settled.accepted:
-            log.warning("the queue refused an ending", job_id=settled.lease.job_id, reason=settled.reason)
-        self.drop(settled.lease, "" if settled.accepted else "refused")
+        """The queue has taken note of endings, or wants nothing of them: the jobs are forgotten either way."""
+        for each in settled.settlements:
+            if not each.accepted:
+                log.warning("the queue refused an ending", job_id=each.lease.job_id, reason=each.reason)
+            self.drop(each.lease, "" if each.accepted else "refused")
 
     def keep_only(self, refs: Iterable[work_pb2.LeaseRef]) -> None:
         """Drop all but these as lost."""

@@ -24,7 +24,7 @@ PERMANENT = (FieldInvalid, ModelNotFound, SizeUnsupported)
 
 
 class HeldJob:
-    """A job this worker holds. `outcome` is the Complete, Fail or HandBack of its end; `ended` is called once it is there."""
+    """A job this worker holds. `outcome` is the message that tells the queue of its end; `ended` is called once it is there."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class HeldJob:
         complete = work_pb2.Complete(
             lease=self.ref, result=result.SerializeToString(), cost_ms=max(1, round(painting.bill.cost_ms))
         )
-        self._end("succeeded", work_pb2.WorkRequest(complete=complete))
+        self._end("succeeded", work_pb2.WorkRequest(completions=work_pb2.Completions(completions=[complete])))
 
     def _fail(self, error: MezzotintError) -> None:
         """End the job with an error: for good, for another attempt, or, when this worker is too full, as if never leased."""

@@ -14,10 +14,11 @@ from mezzotint.queue.roster import Roster
 from mezzotint.runtime.clock import Clock
 from mezzotint.runtime.errors import JobFinished, MezzotintError, ServerDraining
 
-# Jobs of one stream that are being kept at once.
-STREAM_AHEAD_MAX = 512
-# Jobs being kept, in order; at the end None, or the error that ended the requests.
-Outcomes = asyncio.Queue["asyncio.Task[Enqueued | MezzotintError] | Exception | None"]
+# Messages of one stream whose jobs are being kept at once.
+STREAM_AHEAD_MAX = 4
+Outcome = Enqueued | MezzotintError
+# Messages whose jobs are being kept, in order; at the end None, or the error that ended the requests.
+Outcomes = asyncio.Queue["asyncio.Future[list[Outcome]] | Exception | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,10 @@ class Desk:
         self._clock = clock
         self._draining = draining
 
-    async def enqueue_all(self, jobs: AsyncIterator[NewJob]) -> AsyncIterator[Enqueued | MezzotintError]:
-        """Accept jobs as they come, many at once; the outcomes are in their order."""
+    async def enqueue_all(self, batches: AsyncIterator[Sequence[NewJob]]) -> AsyncIterator[list[Outcome]]:
+        """Accept jobs as they come, many at once; the outcomes of each batch are in its order."""
         outcomes: Outcomes = asyncio.Queue(STREAM_AHEAD_MAX)
-        taking = asyncio.create_task(self._take_all(jobs, outcomes))
+        taking = asyncio.create_task(self._take_all(batches, outcomes))
         ending = asyncio.create_task(self._end_stream(taking, outcomes))
         try:
             while (outcome := await outcomes.get()) is not None:
@@ -62,16 +63,16 @@ class Desk:
         taking.cancel()
         await outcomes.put(ServerDraining("the queue is stopping; send the jobs that were not answered again"))
 
-    async def _take_all(self, jobs: AsyncIterator[NewJob], outcomes: Outcomes) -> None:
+    async def _take_all(self, batches: AsyncIterator[Sequence[NewJob]], outcomes: Outcomes) -> None:
         end: Exception | None = None
         try:
-            async for new in jobs:
-                await outcomes.put(asyncio.create_task(self._take(new)))
+            async for batch in batches:
+                await outcomes.put(asyncio.gather(*map(self._take, batch)))
         except Exception as error:  # noqa: BLE001  # whatever ends the requests ends the stream
             end = error
         await outcomes.put(end)
 
-    async def _take(self, new: NewJob) -> Enqueued | MezzotintError:
+    async def _take(self, new: NewJob) -> Outcome:
         try:
             return await self._ledger.enqueue(new)
         except MezzotintError as error:

@@ -34,9 +34,9 @@ class QueueService(queue_pb2_grpc.QueueServiceServicer):
     async def EnqueueJobs(
         self, requests: AsyncIterator[queue_pb2.EnqueueJobsRequest], context: Context
     ) -> AsyncIterator[queue_pb2.EnqueueJobsResponse]:
-        """Accept many jobs, answered in order."""
-        async for outcome in self._desk.enqueue_all(new_job(request.job) async for request in requests):
-            yield outcome_message(outcome)
+        """Accept many jobs, answered message by message, in order."""
+        async for outcomes in self._desk.enqueue_all([new_job(job) for job in request.jobs] async for request in requests):
+            yield queue_pb2.EnqueueJobsResponse(outcomes=map(outcome_message, outcomes))
 
     async def GetJob(self, request: queue_pb2.GetJobRequest, context: Context) -> queue_pb2.GetJobResponse:
         """One job."""
@@ -84,8 +84,8 @@ class QueueService(queue_pb2_grpc.QueueServiceServicer):
             )
 
 
-def outcome_message(outcome: Enqueued | MezzotintError) -> queue_pb2.EnqueueJobsResponse:
+def outcome_message(outcome: Enqueued | MezzotintError) -> queue_pb2.EnqueueOutcome:
     """What became of one of many jobs."""
     if isinstance(outcome, Enqueued):
-        return queue_pb2.EnqueueJobsResponse(job=job_message(outcome.job))
-    return queue_pb2.EnqueueJobsResponse(refusal=queue_pb2.Refusal(reason=outcome.reason, message=outcome.message))
+        return queue_pb2.EnqueueOutcome(job=job_message(outcome.job))
+    return queue_pb2.EnqueueOutcome(refusal=queue_pb2.Refusal(reason=outcome.reason, message=outcome.message))

@@ -1,7 +1,7 @@
 """The stream of one worker: what it says is done in order, and what the queue says goes out as it can take it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from dataclasses import dataclass
 
 from mezzotint.api.queue.v1 import work_pb2
@@ -9,18 +9,17 @@ from mezzotint.queue import transitions
 from mezzotint.queue.background import Background
 from mezzotint.queue.backoff import Backoff
 from mezzotint.queue.dispatcher import Dispatcher
-from mezzotint.queue.encoding import PREVIEW_BYTES_MAX, duration, failure_of, job_message, progress_of
+from mezzotint.queue.encoding import PREVIEW_BYTES_MAX, duration, failure_of, progress_of
 from mezzotint.queue.lease_endings import LeaseEndings
 from mezzotint.queue.lease_keeper import LeaseKeeper
 from mezzotint.queue.leases import LeaseRef, LeaseTable
 from mezzotint.queue.ledger import Decide, Ledger
 from mezzotint.queue.watching import WatchHub
-from mezzotint.queue.worker import LEASES_MAX, DrainOrder, Leased, Message, Settlement, Withdrawn, Worker
+from mezzotint.queue.work_messages import encode, ref_message, ref_of
+from mezzotint.queue.worker import LEASES_MAX, DrainOrder, Worker
 from mezzotint.runtime.clock import Clock
 from mezzotint.runtime.errors import FieldInvalid, ProtocolViolation
 
-# A message with leases is closed when its payloads come to this; one may be 64 KiB.
-LEASES_BYTES_MAX = 1024 * 1024
 # Ends of leases that are being kept at once; a worker cannot have more to tell.
 ENDS_MAX = LEASES_MAX
 # The contract's greatest expected cost; what really was cannot be told to be more.
@@ -67,8 +66,8 @@ class WorkStream:
             yield self._welcome(kept)
             if self._floor.dispatcher.draining:
                 worker.send(DrainOrder())
-            while (message := await worker.next()) is not None:
-                for response in encode(message):
+            while messages := await worker.take():
+                for response in encode(messages):
                     yield response
         finally:
             reading.cancel()
@@ -115,8 +114,13 @@ class WorkStream:
                 self._floor.keeper.beat(worker, [ref_of(ref) for ref in request.heartbeat.held])
             case "progress":
                 self._progress(worker, request.progress)
-            case "complete" | "fail" | "hand_back":
-                self._end(worker, request)
+            case "completions":
+                for done in request.completions.completions:
+                    self._complete(worker, done)
+            case "fail":
+                self._fail(worker, request.fail)
+            case "hand_back":
+                self._hand_back(worker, request.hand_back)
 
     def _progress(self, worker: Worker, report: work_pb2.ProgressReport) -> None:
         if len(report.progress.preview) > PREVIEW_BYTES_MAX:
@@ -127,63 +131,26 @@ class WorkStream:
         if self._floor.keeper.holds(worker, ref) and (job := self._floor.ledger.hot(ref.job_id)):
             self._floor.hub.report(job, progress_of(report.progress))
 
-    def _end(self, worker: Worker, request: work_pb2.WorkRequest) -> None:
-        ref, decide = self._ending(worker, request)
+    def _complete(self, worker: Worker, done: work_pb2.Complete) -> None:
+        ref, cost, now = ref_of(done.lease), min(done.cost_ms, COST_MS_MAX) or None, self._floor.clock.now()
+        self._end(worker, ref, lambda job: transitions.succeed(job, worker.worker_id, ref.token, done.result, now, cost))
+
+    def _fail(self, worker: Worker, failed: work_pb2.Fail) -> None:
+        ref, failure, now = ref_of(failed.lease), failure_of(failed.failure), self._floor.clock.now()
+        delay = self._floor.backoff.delay
+        self._end(
+            worker,
+            ref,
+            lambda job: transitions.fail(job, worker.worker_id, ref.token, failure, now, delay(max(1, job.attempt))),
+        )
+
+    def _hand_back(self, worker: Worker, back: work_pb2.HandBack) -> None:
+        ref, now = ref_of(back.lease), self._floor.clock.now()
+        self._end(worker, ref, lambda job: transitions.hand_back(job, worker.worker_id, ref.token, now))
+
+    def _end(self, worker: Worker, ref: LeaseRef, decide: Decide) -> None:
+        """A lease ends, and then becomes of its job what `decide` says."""
         self._floor.endings.begin(worker, ref)
         task = self._floor.background.spawn(self._floor.endings.end(worker, ref, decide))
         self._ends.add(task)
         task.add_done_callback(self._ends.discard)
-
-    def _ending(self, worker: Worker, request: work_pb2.WorkRequest) -> tuple[LeaseRef, Decide]:
-        """The lease that ends and what then becomes of the job."""
-        now, holder = self._floor.clock.now(), worker.worker_id
-        match request.WhichOneof("message"):
-            case "complete":
-                done = request.complete
-                ref, cost = ref_of(done.lease), min(done.cost_ms, COST_MS_MAX) or None
-                return ref, lambda job: transitions.succeed(job, holder, ref.token, done.result, now, cost)
-            case "fail":
-                ref, failure = ref_of(request.fail.lease), failure_of(request.fail.failure)
-                backoff = self._floor.backoff
-                return ref, lambda job: transitions.fail(
-                    job, holder, ref.token, failure, now, backoff.delay(max(1, job.attempt))
-                )
-            case _:
-                ref = ref_of(request.hand_back.lease)
-                return ref, lambda job: transitions.hand_back(job, holder, ref.token, now)
-
-
-def encode(message: Message) -> Iterator[work_pb2.WorkResponse]:
-    """A message for the worker, in as many of the contract's as it takes."""
-    match message:
-        case Leased():
-            yield from encode_leases(message)
-        case Withdrawn(ref, reason):
-            yield work_pb2.WorkResponse(cancel=work_pb2.CancelLease(lease=ref_message(ref), reason=reason))
-        case Settlement(ref, accepted, reason):
-            yield work_pb2.WorkResponse(settled=work_pb2.Settled(lease=ref_message(ref), accepted=accepted, reason=reason))
-        case DrainOrder():
-            yield work_pb2.WorkResponse(drain=work_pb2.Drain())
-
-
-def encode_leases(message: Leased) -> Iterator[work_pb2.WorkResponse]:
-    """Leases, no message much larger than LEASES_BYTES_MAX."""
-    response, size = work_pb2.WorkResponse(), 0
-    for job, payload in message.jobs:
-        if size and size + len(payload) > LEASES_BYTES_MAX:
-            yield response
-            response, size = work_pb2.WorkResponse(), 0
-        ref = work_pb2.LeaseRef(job_id=job.job_id, fencing_token=job.token)
-        response.leases.leases.add(ref=ref, job=job_message(job), payload=payload)
-        size += len(payload) + 512
-    yield response
-
-
-def ref_of(message: work_pb2.LeaseRef) -> LeaseRef:
-    """A lease's name."""
-    return LeaseRef(message.job_id, message.fencing_token)
-
-
-def ref_message(ref: LeaseRef) -> work_pb2.LeaseRef:
-    """A lease's name as a message."""
-    return work_pb2.LeaseRef(job_id=ref.job_id, fencing_token=ref.token)

@@ -1,7 +1,6 @@
 """A worker's end of its stream: what it can take, and what is on its way to it."""
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,7 +57,7 @@ class Worker:
         self.settling: set[LeaseRef] = set()
         self.closed = False
         self.error: Exception | None = None
-        self._outbox: deque[Message] = deque()
+        self._outbox: list[Message] = []
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
@@ -89,19 +88,18 @@ class Worker:
         """Wait until the worker has taken enough messages."""
         await self._emptied.wait()
 
-    async def next(self) -> Message | None:
-        """The next message, once there is one; None when the stream is over. Raises the error that ended it."""
+    async def take(self) -> list[Message]:
+        """All messages on their way, once there is one; none when the stream is over. Raises the error that ended it."""
         while not self._outbox:
             if self.closed:
                 if self.error:
                     raise self.error
-                return None
+                return []
             self._filled.clear()
             await self._filled.wait()
-        message = self._outbox.popleft()
-        if len(self._outbox) <= OUTBOX_MAX // 2:
-            self._emptied.set()
-        return message
+        messages, self._outbox = self._outbox, []
+        self._emptied.set()
+        return messages
 
     def close(self, error: Exception | None = None) -> None:
         """End the stream, with `error` if there is one, once the messages on their way are taken."""

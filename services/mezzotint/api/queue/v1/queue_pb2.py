@@ -30,7 +30,7 @@ from mezzotint.api.queue.v1 import job_pb2 as mezzotint_dot_api_dot_queue_dot_v1
 from mezzotint.api.queue.v1 import work_pb2 as mezzotint_dot_api_dot_queue_dot_v1_dot_work__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"mezzotint/api/queue/v1/queue.proto\x12\x16mezzotint.api.queue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$mezzotint/api/access/v1/access.proto\x1a mezzotint/api/queue/v1/job.proto\x1a!mezzotint/api/queue/v1/work.proto\"\xaa\x04\n\x06NewJob\x12\x1d\n\nrequest_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1d\n\naccount_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x17\n\x04tier\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x17\n\x04kind\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\x07payload\x18\x05 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80\x04\x12\x1d\n\x07\x63ost_ms\x18\x06 \x01(\x04\x42\x0c\xbaH\t2\x07\x18\x80\xb8\x99)(\x01\x12\x46\n\x0cstart_within\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n\"\x04\x08\x80\xf5$2\x02\x08\x01H\x00\x88\x01\x01\x12\x1d\n\x0c\x61ttempts_max\x18\x08 \x01(\rB\x07\xbaH\x04*\x02\x18\n\x12\x89\x01\n\x06labels\x18\t \x03(\x0b\x32*.mezzotint.api.queue.v1.NewJob.LabelsEntryBM\xbaHJ\x9a\x01G\x10\x10\"&r$2\"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$*\x1br\x19\x32\x17^[A-Za-z0-9._/-]{0,63}$\x12\x33\n\nnot_before\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0f\n\r_start_withinB\r\n\x0b_not_before\"H\n\x11\x45nqueueJobRequest\x12\x33\n\x03job\x18\x01 \x01(\x0b\x32\x1e.mezzotint.api.queue.v1.NewJobB\x06\xbaH\x03\xc8\x01\x01\"P\n\x12\x45nqueueJobResponse\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.mezzotint.api.queue.v1.Job\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"I\n\x12\x45nqueueJobsRequest\x12\x33\n\x03job\x18\x01 \x01(\x0b\x32\x1e.mezzotint.api.queue.v1.NewJobB\x06\xbaH\x03\xc8\x01\x01\"*\n\x07Refusal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x80\x01\n\x13\x45nqueueJobsResponse\x12*\n\x03job\x18\x01 \x01(\x0b\x32\x1b.mezzotint.api.queue.v1.JobH\x00\x12\x32\n\x07refusal\x18\x02 \x01(\x0b\x32\x1f.mezzotint.api.queue.v1.RefusalH\x00\x42\t\n\x07outcome\"G\n\rGetJobRequest\x12\x19\n\x06job_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1b\n\naccount_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"J\n\x0eGetJobResponse\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.mezzotint.api.queue.v1.Job\x12\x0e\n\x06result\x18\x02 \x01(\x0c\"\xd7\x02\n\x0fListJobsRequest\x12\x1b\n\naccount_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x41\n\x06states\x18\x02 \x03(\x0e\x32 .mezzotint.api.queue.v1.JobStateB\x0f\xbaH\x0c\x92\x01\t\x10\x08\"\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\rB\x07\xbaH\x04*\x02\x18\x64\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x15\n\x04tier\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x15\n\x04kind\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12M\n\x06labels\x18\x07 \x03(\x0b\x32\x33.mezzotint.api.queue.v1.ListJobsRequest.LabelsEntryB\x08\xbaH\x05\x9a\x01\x02\x10\x10\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"V\n\x10ListJobsResponse\x12)\n\x04jobs\x18\x01 \x03(\x0b\x32\x1b.mezzotint.api.queue.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"d\n\x10\x43\x61ncelJobRequest\x12\x19\n\x06job_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1b\n\naccount_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x18\n\x06reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"=\n\x11\x43\x61ncelJobResponse\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.mezzotint.api.queue.v1.Job\"a\n\x0fWatchJobRequest\x12\x19\n\x06job_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1b\n\naccount_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x16\n\x0e\x61\x66ter_sequence\x18\x03 \x01(\x04\"C\n\x10WatchJobResponse\x12/\n\x05\x65vent\x18\x01 \x01(\x0b\x32 .mezzotint.api.queue.v1.JobEvent\"f\n\x11WatchStatsRequest\x12\x44\n\x08interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x12\xbaH\x0f\xaa\x01\x0c\"\x03\x08\x90\x1c\x32\x05\x10\x80\xc2\xd7/H\x00\x88\x01\x01\x42\x0b\n\t_interval\"\xc4\x01\n\tTierStats\x12\x0c\n\x04tier\x18\x01 \x01(\t\x12\x0e\n\x06queued\x18\x02 \x01(\x04\x12\x10\n\x08\x64\x65\x66\x65rred\x18\x03 \x01(\x04\x12\x0f\n\x07running\x18\x04 \x01(\x04\x12\x0e\n\x06paused\x18\x05 \x01(\x08\x12.\n\x0boldest_wait\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11starts_per_second\x18\x07 \x01(\x01\x12\r\n\x05share\x18\x08 \x01(\x01\x12\x0c\n\x04\x61ged\x18\t \x01(\x04\"\x87\x02\n\x12WatchStatsResponse\x12\x30\n\x05tiers\x18\x01 \x03(\x0b\x32!.mezzotint.api.queue.v1.TierStats\x12\x0f\n\x07workers\x18\x02 \x01(\r\x12\x0f\n\x07\x63redits\x18\x03 \x01(\x04\x12\x33\n\tpeak_mode\x18\x04 \x01(\x0e\x32 .mezzotint.api.queue.v1.PeakMode\x12\x30\n\rpaid_wait_p95\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x13paid_wait_objective\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration*m\n\x08PeakMode\x12\x19\n\x15PEAK_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10PEAK_MODE_NORMAL\x10\x01\x12\x17\n\x13PEAK_MODE_PRESSURED\x10\x02\x12\x17\n\x13PEAK_MODE_DEFERRING\x10\x03\x32\xd9\x07\n\x0cQueueService\x12|\n\nEnqueueJob\x12).mezzotint.api.queue.v1.EnqueueJobRequest\x1a*.mezzotint.api.queue.v1.EnqueueJobResponse\"\x17\x8a\xce\x18\x13\x1a\x07gateway\x1a\x08operator\x12\x83\x01\n\x0b\x45nqueueJobs\x12*.mezzotint.api.queue.v1.EnqueueJobsRequest\x1a+.mezzotint.api.queue.v1.EnqueueJobsResponse\"\x17\x8a\xce\x18\x13\x1a\x07gateway\x1a\x08operator(\x01\x30\x01\x12p\n\x06GetJob\x12%.mezzotint.api.queue.v1.GetJobRequest\x1a&.mezzotint.api.queue.v1.GetJobResponse\"\x17\x8a\xce\x18\x13\x1a\x07gateway\x1a\x08operator\x12v\n\x08ListJobs\x12\'.mezzotint.api.queue.v1.ListJobsRequest\x1a(.mezzotint.api.queue.v1.ListJobsResponse\"\x17\x8a\xce\x18\x13\x1a\x07gateway\x1a\x08operator\x12y\n\tCancelJob\x12(.mezzotint.api.queue.v1.CancelJobRequest\x1a).mezzotint.api.queue.v1.CancelJobResponse\"\x17\x8a\xce\x18\x13\x1a\x07gateway\x1a\x08operator\x12x\n\x08WatchJob\x12\'.mezzotint.api.queue.v1.WatchJobRequest\x1a(.mezzotint.api.queue.v1.WatchJobResponse\"\x17\x8a\xce\x18\x13\x1a\x07gateway\x1a\x08operator0\x01\x12\x66\n\x04Work\x12#.mezzotint.api.queue.v1.WorkRequest\x1a$.mezzotint.api.queue.v1.WorkResponse\"\x0f\x8a\xce\x18\x0b\x1a\tinference(\x01\x30\x01\x12~\n\nWatchStats\x12).mezzotint.api.queue.v1.WatchStatsRequest\x1a*.mezzotint.api.queue.v1.WatchStatsResponse\"\x17\x8a\xce\x18\x13\x1a\x07gateway\x1a\x08operator0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"mezzotint/api/queue/v1/queue.proto\x12\x16mezzotint.api.queue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$mezzotint/api/access/v1/access.proto\x1a mezzotint/api/queue/v1/job.proto\x1a!mezzotint/api/queue/v1/work.proto\"\xaa\x04\n\x06NewJob\x12\x1d\n\nrequest_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1d\n\naccount_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x17\n\x04tier\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x17\n\x04kind\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\x07payload\x18\x05 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80\x04\x12\x1d\n\x07\x63ost_ms\x18\x06 \x01(\x04\x42\x0c\xbaH\t2\x07\x18\x80\xb8\x99)(\x01\x12\x46\n\x0cstart_within\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n\"\x04\x08\x80\xf5$2\x02\x08\x01H\x00\x88\x01\x01\x12\x1d\n\x0c\x61ttempts_max\x18\x08 \x01(\rB\x07\xbaH\x04*\x02\x18\n\x12\x89\x01\n\x06labels\x18\t \x03(\x0b\x32*.mezzotint.api.queue.v1.NewJob.LabelsEntryBM\xbaHJ\x9a\x01G\x10\x10\"&r$2\"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$*\x1br\x19\x32\x17^[A-Za-z0-9._/-]{0,63}$\x12\x33\n\nnot_before\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0f\n\r_start_withinB\r\n\x0b_not_before\"H\n\x11\x45nqueueJobRequest\x12\x33\n\x03job\x18\x01 \x01(\x0b\x32\x1e.mezzotint.api.queue.v1.NewJobB\x06\xbaH\x03\xc8\x01\x01\"P\n\x12\x45nqueueJobResponse\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.mezzotint.api.queue.v1.Job\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"O\n\x12\x45nqueueJobsRequest\x12\x39\n\x04jobs\x18\x01 \x03(\x0b\x32\x1e.mezzotint.api.queue.v1.NewJobB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\"*\n\x07Refusal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"{\n\x0e\x45nqueueOutcome\x12*\n\x03job\x18\x01 \x01(\x0b\x32\x1b.mezzotint.api.queue.v1.JobH\x00\x12\x32\n\x07refusal\x18\x02 \x01(\x0b\x32\x1f.mezzotint.api.queue.v1.RefusalH\x00\x42\t\n\x07outcome\"O\n\x13\x45nqueueJobsResponse\x12\x38\n\x08outcomes\x18\x01 \x03(\x0b\x32&.mezzotint.api.queue.v1.EnqueueOutcome\"G\n\rGetJobRequest\x12\x19\n\x06job_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1b\n\naccount_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"J\n\x0eGetJobResponse\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.mezzotint.api.queue.v1.Job\x12\x0e\n\x06result\x18\x02 \x01(\x0c\"\xd7\x02\n\x0fListJobsRequest\x12\x1b\n\naccount_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x41\n\x06states\x18\x02 \x03(\x0e\x32 .mezzotint.api.queue.v1.JobStateB\x0f\xbaH\x0c\x92\x01\t\x10\x08\"\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\rB\x07\xbaH\x04*\x02\x18\x64\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x15\n\x04tier\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x15\n\x04kind\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12M\n\x06labels\x18\x07 \x03(\x0b\x32\x33.mezzotint.api.queue.v1.ListJobsRequest.LabelsEntryB\x08\xbaH\x05\x9a\x01\x02\x10\x10\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"V\n\x10ListJobsResponse\x12)\n\x04jobs\x18\x01 \x03(\x0b\x32\x1b.mezzotint.api.queue.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"d\n\x10\x43\x61ncelJobRequest\x12\x19\n\x06job_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1b\n\naccount_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x18\n\x06reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"=\n\x11\x43\x61ncelJobResponse\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.mezzotint.api.queue.v1.Job\"a\n\x0fWatchJobRequest\x12\x19\n\x06job_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1b\n\naccount_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x16\n\x0e\x61\x66ter_sequence\x18\x03 \x01(\x04\"C\n\x10WatchJobResponse\x12/\n\x05\x65vent\x18\x01 \x01(\x0b\x32 .mezzotint.api.queue.v1.JobEvent\"f\n\x11WatchStatsRequest\x12\x44\n\x08interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x12\xbaH\x0f\xaa\x01\x0c\"\x03\x08\x90\x1c\x32\x05\x10\x80\xc2\xd7/H\x00\x88\x01\x01\x42\x0b\n\t_interval\"\xc4\x01\n\tTierStats\x12\x0c\n\x04tier\x18\x01 \x01(\t\x12\x0e\n\x06queued\x18\x02 \x01(\x04\x12\x10\n\x08\x64\x65\x66\x65rred\x18\x03 \x01(\x04\x12\x0f\n\x07running\x18\x04 \x01(\x04\x12\x0e\n\x06paused\x18\x05 \x01(\x08\x12.\n\x0boldest_wait\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11starts_per_second\x18\x07 \x01(\x01\x12\r\n\x05share\x18\x08 \x01(\x01\x12\x0c\n\x04\x61ged\x18\t \x01(\x04\"\x87\x02\n\x12WatchStatsResponse\x12\x30\n\x05tiers\x18\x01 \x03(\x0b\x32!.mezzotint.api.queue.v1.TierStats\x12\x0f\n\x07workers\x18\x02 \x01(\r\x12\x0f\n\x07\x63redits\x18\x03 \x01(\x04\x12\x33\n\tpeak_mode\x18\x04 \x01(\x0e\x32 .mezzotint.api.queue.v1.PeakMode\x12\x30\n\rpaid_wait_p95\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x13paid_wait_objective\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration*m\n\x08PeakMode\x12\x19\n\x15PEAK_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10PEAK_MODE_NORMAL\x10\x01\x12\x17\n\x13PEAK_MODE_PRESSURED\x10\x02\x12\x17\n\x13PEAK_MODE_DEFERRING\x10\x03\x32\xd9\x07\n\x0cQueueService\x12|\n\nEnqueueJob\x12).mezzotint.api.queue.v1.EnqueueJobRequest\x1a*.mezzotint.api.queue.v1.EnqueueJobResponse\"\x17\x8a\xce\x18\x13\x1a\x07gateway\x1a\x08operator\x12\x83\x01\n\x0b\x45nqueueJobs\x12*.mezzotint.api.queue.v1.EnqueueJobsRequest\x1a+.mezzotint.api.queue.v1.EnqueueJobsResponse\"\x17\x8a\xce\x18\x13\x1a\x07gateway\x1a\x08operator(\x01\x30\x01\x12p\n\x06GetJob\x12%.mezzotint.api.queue.v1.GetJobRequest\x1a&.mezzotint.api.queue.v1.GetJobResponse\"\x17\x8a\xce\x18\x13\x1a\x07gateway\x1a\x08operator\x12v\n\x08ListJobs\x12\'.mezzotint.api.queue.v1.ListJobsRequest\x1a(.mezzotint.api.queue.v1.ListJobsResponse\"\x17\x8a\xce\x18\x13\x1a\x07gateway\x1a\x08operator\x12y\n\tCancelJob\x12(.mezzotint.api.queue.v1.CancelJobRequest\x1a).mezzotint.api.queue.v1.CancelJobResponse\"\x17\x8a\xce\x18\x13\x1a\x07gateway\x1a\x08operator\x12x\n\x08WatchJob\x12\'.mezzotint.api.queue.v1.WatchJobRequest\x1a(.mezzotint.api.queue.v1.WatchJobResponse\"\x17\x8a\xce\x18\x13\x1a\x07gateway\x1a\x08operator0\x01\x12\x66\n\x04Work\x12#.mezzotint.api.queue.v1.WorkRequest\x1a$.mezzotint.api.queue.v1.WorkResponse\"\x0f\x8a\xce\x18\x0b\x1a\tinference(\x01\x30\x01\x12~\n\nWatchStats\x12).mezzotint.api.queue.v1.WatchStatsRequest\x1a*.mezzotint.api.queue.v1.WatchStatsResponse\"\x17\x8a\xce\x18\x13\x1a\x07gateway\x1a\x08operator0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,8 +59,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NEWJOB'].fields_by_name['labels']._serialized_options = b'\272HJ\232\001G\020\020\"&r$2\"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$*\033r\0312\027^[A-Za-z0-9._/-]{0,63}$'
   _globals['_ENQUEUEJOBREQUEST'].fields_by_name['job']._loaded_options = None
   _globals['_ENQUEUEJOBREQUEST'].fields_by_name['job']._serialized_options = b'\272H\003\310\001\001'
-  _globals['_ENQUEUEJOBSREQUEST'].fields_by_name['job']._loaded_options = None
-  _globals['_ENQUEUEJOBSREQUEST'].fields_by_name['job']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_ENQUEUEJOBSREQUEST'].fields_by_name['jobs']._loaded_options = None
+  _globals['_ENQUEUEJOBSREQUEST'].fields_by_name['jobs']._serialized_options = b'\272H\010\222\001\005\010\001\020\200\002'
   _globals['_GETJOBREQUEST'].fields_by_name['job_id']._loaded_options = None
   _globals['_GETJOBREQUEST'].fields_by_name['job_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_GETJOBREQUEST'].fields_by_name['account_id']._loaded_options = None
@@ -109,8 +109,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUEUESERVICE'].methods_by_name['Work']._serialized_options = b'\212\316\030\013\032\tinference'
   _globals['_QUEUESERVICE'].methods_by_name['WatchStats']._loaded_options = None
   _globals['_QUEUESERVICE'].methods_by_name['WatchStats']._serialized_options = b'\212\316\030\023\032\007gateway\032\010operator'
-  _globals['_PEAKMODE']._serialized_start=2711
-  _globals['_PEAKMODE']._serialized_end=2820
+  _globals['_PEAKMODE']._serialized_start=2792
+  _globals['_PEAKMODE']._serialized_end=2901
   _globals['_NEWJOB']._serialized_start=264
   _globals['_NEWJOB']._serialized_end=818
   _globals['_NEWJOB_LABELSENTRY']._serialized_start=741
@@ -120,35 +120,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENQUEUEJOBRESPONSE']._serialized_start=894
   _globals['_ENQUEUEJOBRESPONSE']._serialized_end=974
   _globals['_ENQUEUEJOBSREQUEST']._serialized_start=976
-  _globals['_ENQUEUEJOBSREQUEST']._serialized_end=1049
-  _globals['_REFUSAL']._serialized_start=1051
-  _globals['_REFUSAL']._serialized_end=1093
-  _globals['_ENQUEUEJOBSRESPONSE']._serialized_start=1096
-  _globals['_ENQUEUEJOBSRESPONSE']._serialized_end=1224
-  _globals['_GETJOBREQUEST']._serialized_start=1226
-  _globals['_GETJOBREQUEST']._serialized_end=1297
-  _globals['_GETJOBRESPONSE']._serialized_start=1299
-  _globals['_GETJOBRESPONSE']._serialized_end=1373
-  _globals['_LISTJOBSREQUEST']._serialized_start=1376
-  _globals['_LISTJOBSREQUEST']._serialized_end=1719
+  _globals['_ENQUEUEJOBSREQUEST']._serialized_end=1055
+  _globals['_REFUSAL']._serialized_start=1057
+  _globals['_REFUSAL']._serialized_end=1099
+  _globals['_ENQUEUEOUTCOME']._serialized_start=1101
+  _globals['_ENQUEUEOUTCOME']._serialized_end=1224
+  _globals['_ENQUEUEJOBSRESPONSE']._serialized_start=1226
+  _globals['_ENQUEUEJOBSRESPONSE']._serialized_end=1305
+  _globals['_GETJOBREQUEST']._serialized_start=1307
+  _globals['_GETJOBREQUEST']._serialized_end=1378
+  _globals['_GETJOBRESPONSE']._serialized_start=1380
+  _globals['_GETJOBRESPONSE']._serialized_end=1454
+  _globals['_LISTJOBSREQUEST']._serialized_start=1457
+  _globals['_LISTJOBSREQUEST']._serialized_end=1800
   _globals['_LISTJOBSREQUEST_LABELSENTRY']._serialized_start=741
   _globals['_LISTJOBSREQUEST_LABELSENTRY']._serialized_end=786
-  _globals['_LISTJOBSRESPONSE']._serialized_start=1721
-  _globals['_LISTJOBSRESPONSE']._serialized_end=1807
-  _globals['_CANCELJOBREQUEST']._serialized_start=1809
-  _globals['_CANCELJOBREQUEST']._serialized_end=1909
-  _globals['_CANCELJOBRESPONSE']._serialized_start=1911
-  _globals['_CANCELJOBRESPONSE']._serialized_end=1972
-  _globals['_WATCHJOBREQUEST']._serialized_start=1974
-  _globals['_WATCHJOBREQUEST']._serialized_end=2071
-  _globals['_WATCHJOBRESPONSE']._serialized_start=2073
-  _globals['_WATCHJOBRESPONSE']._serialized_end=2140
-  _globals['_WATCHSTATSREQUEST']._serialized_start=2142
-  _globals['_WATCHSTATSREQUEST']._serialized_end=2244
-  _globals['_TIERSTATS']._serialized_start=2247
-  _globals['_TIERSTATS']._serialized_end=2443
-  _globals['_WATCHSTATSRESPONSE']._serialized_start=2446
-  _globals['_WATCHSTATSRESPONSE']._serialized_end=2709
-  _globals['_QUEUESERVICE']._serialized_start=2823
-  _globals['_QUEUESERVICE']._serialized_end=3808
+  _globals['_LISTJOBSRESPONSE']._serialized_start=1802
+  _globals['_LISTJOBSRESPONSE']._serialized_end=1888
+  _globals['_CANCELJOBREQUEST']._serialized_start=1890
+  _globals['_CANCELJOBREQUEST']._serialized_end=1990
+  _globals['_CANCELJOBRESPONSE']._serialized_start=1992
+  _globals['_CANCELJOBRESPONSE']._serialized_end=2053
+  _globals['_WATCHJOBREQUEST']._serialized_start=2055
+  _globals['_WATCHJOBREQUEST']._serialized_end=2152
+  _globals['_WATCHJOBRESPONSE']._serialized_start=2154
+  _globals['_WATCHJOBRESPONSE']._serialized_end=2221
+  _globals['_WATCHSTATSREQUEST']._serialized_start=2223
+  _globals['_WATCHSTATSREQUEST']._serialized_end=2325
+  _globals['_TIERSTATS']._serialized_start=2328
+  _globals['_TIERSTATS']._serialized_end=2524
+  _globals['_WATCHSTATSRESPONSE']._serialized_start=2527
+  _globals['_WATCHSTATSRESPONSE']._serialized_end=2790
+  _globals['_QUEUESERVICE']._serialized_start=2904
+  _globals['_QUEUESERVICE']._serialized_end=3889
 # @@protoc_insertion_point(module_scope)

@@ -94,7 +94,9 @@ class QueueServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EnqueueJobs(self, request_iterator, context):
-        """Accepts many jobs: one response a request, in order, each as EnqueueJob would; a refused one does not end the stream.
+        """Accepts many jobs, up to 256 a message: one response a request, in order, with an outcome for each of its jobs. Each job is
+        accepted as by EnqueueJob, by itself, and on disk before its outcome is sent; a refused one does not end the stream. A message that
+        breaks a rule of a field is taken by nobody and ends the stream with FIELD_INVALID, after the outcomes of those before it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,7 +42,10 @@ class QueueServiceStub:
     one account), STORAGE_FULL.
     """
     EnqueueJobs: _grpc.StreamStreamMultiCallable[_queue_pb2.EnqueueJobsRequest, _queue_pb2.EnqueueJobsResponse]
-    """Accepts many jobs: one response a request, in order, each as EnqueueJob would; a refused one does not end the stream."""
+    """Accepts many jobs, up to 256 a message: one response a request, in order, with an outcome for each of its jobs. Each job is
+    accepted as by EnqueueJob, by itself, and on disk before its outcome is sent; a refused one does not end the stream. A message that
+    breaks a rule of a field is taken by nobody and ends the stream with FIELD_INVALID, after the outcomes of those before it.
+    """
     GetJob: _grpc.UnaryUnaryMultiCallable[_queue_pb2.GetJobRequest, _queue_pb2.GetJobResponse]
     """One job as it stands. Reads only. Fails with JOB_NOT_FOUND."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_queue_pb2.ListJobsRequest, _queue_pb2.ListJobsResponse]
@@ -75,7 +78,10 @@ class QueueServiceAsyncStub(QueueServiceStub):
     one account), STORAGE_FULL.
     """
     EnqueueJobs: _aio.StreamStreamMultiCallable[_queue_pb2.EnqueueJobsRequest, _queue_pb2.EnqueueJobsResponse]  # type: ignore[assignment]
-    """Accepts many jobs: one response a request, in order, each as EnqueueJob would; a refused one does not end the stream."""
+    """Accepts many jobs, up to 256 a message: one response a request, in order, with an outcome for each of its jobs. Each job is
+    accepted as by EnqueueJob, by itself, and on disk before its outcome is sent; a refused one does not end the stream. A message that
+    breaks a rule of a field is taken by nobody and ends the stream with FIELD_INVALID, after the outcomes of those before it.
+    """
     GetJob: _aio.UnaryUnaryMultiCallable[_queue_pb2.GetJobRequest, _queue_pb2.GetJobResponse]  # type: ignore[assignment]
     """One job as it stands. Reads only. Fails with JOB_NOT_FOUND."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_queue_pb2.ListJobsRequest, _queue_pb2.ListJobsResponse]  # type: ignore[assignment]
@@ -117,7 +123,10 @@ class QueueServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_queue_pb2.EnqueueJobsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_queue_pb2.EnqueueJobsResponse], _abc.AsyncIterator[_queue_pb2.EnqueueJobsResponse]]:
-        """Accepts many jobs: one response a request, in order, each as EnqueueJob would; a refused one does not end the stream."""
+        """Accepts many jobs, up to 256 a message: one response a request, in order, with an outcome for each of its jobs. Each job is
+        accepted as by EnqueueJob, by itself, and on disk before its outcome is sent; a refused one does not end the stream. A message that
+        breaks a rule of a field is taken by nobody and ends the stream with FIELD_INVALID, after the outcomes of those before it.
+        """
 
     @_abc_1.abstractmethod
     def GetJob(

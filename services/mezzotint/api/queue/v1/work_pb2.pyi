@@ -193,6 +193,30 @@ class Complete(_message.Message):
 Global___Complete: _TypeAlias = Complete  # noqa: Y015
 
 @_typing.final
+class Completions(_message.Message):
+    """Jobs are done: one message for as many as are done at once."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPLETIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def completions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Complete]:
+        """One or more."""
+
+    def __init__(
+        self,
+        *,
+        completions: _abc.Iterable[Global___Complete] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completions", b"completions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Completions: _TypeAlias = Completions  # noqa: Y015
+
+@_typing.final
 class Fail(_message.Message):
     """The attempt failed. Acknowledged by Settled."""
 
@@ -256,7 +280,7 @@ class WorkRequest(_message.Message):
     CREDIT_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
-    COMPLETE_FIELD_NUMBER: _builtins.int
+    COMPLETIONS_FIELD_NUMBER: _builtins.int
     FAIL_FIELD_NUMBER: _builtins.int
     HAND_BACK_FIELD_NUMBER: _builtins.int
     @_builtins.property
@@ -276,8 +300,8 @@ class WorkRequest(_message.Message):
         """It moved on."""
 
     @_builtins.property
-    def complete(self) -> Global___Complete:
-        """A job is done."""
+    def completions(self) -> Global___Completions:
+        """Jobs are done."""
 
     @_builtins.property
     def fail(self) -> Global___Fail:
@@ -294,15 +318,15 @@ class WorkRequest(_message.Message):
         credit: Global___Credit | None = ...,
         heartbeat: Global___Heartbeat | None = ...,
         progress: Global___ProgressReport | None = ...,
-        complete: Global___Complete | None = ...,
+        completions: Global___Completions | None = ...,
         fail: Global___Fail | None = ...,
         hand_back: Global___HandBack | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "credit", b"credit", "fail", b"fail", "hand_back", b"hand_back", "heartbeat", b"heartbeat", "hello", b"hello", "message", b"message", "progress", b"progress"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["completions", b"completions", "credit", b"credit", "fail", b"fail", "hand_back", b"hand_back", "heartbeat", b"heartbeat", "hello", b"hello", "message", b"message", "progress", b"progress"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "credit", b"credit", "fail", b"fail", "hand_back", b"hand_back", "heartbeat", b"heartbeat", "hello", b"hello", "message", b"message", "progress", b"progress"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completions", b"completions", "credit", b"credit", "fail", b"fail", "hand_back", b"hand_back", "heartbeat", b"heartbeat", "hello", b"hello", "message", b"message", "progress", b"progress"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "credit", "heartbeat", "progress", "complete", "fail", "hand_back"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "credit", "heartbeat", "progress", "completions", "fail", "hand_back"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -431,7 +455,7 @@ class CancelLease(_message.Message):
 Global___CancelLease: _TypeAlias = CancelLease  # noqa: Y015
 
 @_typing.final
-class Settled(_message.Message):
+class Settlement(_message.Message):
     """What became of a Complete, Fail or HandBack."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -457,6 +481,30 @@ class Settled(_message.Message):
     _HasFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "lease", b"lease", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Settlement: _TypeAlias = Settlement  # noqa: Y015
+
+@_typing.final
+class Settled(_message.Message):
+    """Ends of leases, on disk or refused."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTLEMENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def settlements(self) -> _containers.RepeatedCompositeFieldContainer[Global___Settlement]:
+        """One or more."""
+
+    def __init__(
+        self,
+        *,
+        settlements: _abc.Iterable[Global___Settlement] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["settlements", b"settlements"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -504,7 +552,7 @@ class WorkResponse(_message.Message):
 
     @_builtins.property
     def settled(self) -> Global___Settled:
-        """Answers the end of a lease."""
+        """Answers the ends of leases."""
 
     @_builtins.property
     def drain(self) -> Global___Drain:
