@@ -41,11 +41,20 @@ def check_pages(connection: apsw.Connection) -> None:
         raise apsw.CorruptError("; ".join(map(str, found)))
 
 
+def add_checksums(connection: apsw.Connection) -> None:
+    """Give a database that was made without checksums its own, once: it is checked, and written anew."""
+    if connection.reserve_bytes() != CHECKSUM_BYTES:
+        check_pages(connection)
+        connection.reserve_bytes("main", CHECKSUM_BYTES)
+        connection.execute("VACUUM")
+
+
 def check_log(connection: apsw.Connection, log: Path, page_bytes: int) -> None:
     """Raises apsw.CorruptError when commits that were synced are missing from what SQLite recovered of `log`.
 
     Each commit is synced before the next begins. So what a power loss leaves half written holds one commit at most; two
-    behind the recovered part were lost some other way. A damaged last commit looks like one that was not finished.
+    behind the recovered part were lost some other way. A damaged last commit looks like one that was not finished. The header
+    of a log is shorter than a sector, so it is written whole or not at all.
     """
     if not log.exists():
         return

@@ -145,6 +145,9 @@ def _open_connections(path: Path, lock: int, bytes_max: int) -> SqliteStore:
 
 def _make_ready(writing: apsw.Connection, path: Path) -> None:
     """The database with its tables: made, or of this version and checked. The log is left as it is until it was looked at."""
+    # SQLite keeps the mode that there was when it cannot change it, and says so nowhere else.
+    if writing.execute("PRAGMA journal_mode").get != "wal":
+        raise StoreUnavailable(f"{path} cannot have a write-ahead log: its disk or file system does not allow it")
     version = _pragma(writing, "user_version")
     if version == 0:
         _create(writing)
@@ -172,9 +175,6 @@ def _connect(path: Path, flags: int) -> apsw.Connection:
                 connection.reserve_bytes("main", sqlite_damage.CHECKSUM_BYTES)
             for setting in WRITING_SETTINGS:
                 connection.execute(f"PRAGMA {setting}").fetchall()  # the end of it is where it is written
-            # SQLite keeps the mode that there was when it cannot change it, and says so nowhere else.
-            if connection.execute("PRAGMA journal_mode").get != "wal":
-                raise StoreUnavailable(f"{path} cannot have a write-ahead log; look after the disk and start again")
     except BaseException:
         connection.close(True)
         raise

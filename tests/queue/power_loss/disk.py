@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import apsw
+
 SECTOR_BYTES = 512
 # One unsynced change of a file: bytes written at an offset, or a new length.
 Change = tuple[int, bytes] | int
@@ -52,7 +54,14 @@ class Disk:
         self.files: dict[str, File] = {}
         self.safe_names: dict[str, File] = {}
         self.lying = lying
+        self.bytes_max = 2**62
         self.on_call: Callable[[str, str], None] = lambda operation, path: None
+
+    def require_room(self, path: str, length: int) -> None:
+        """Raise apsw.FullError when a file of this length does not fit."""
+        used = sum(len(file.content) for file in self.files.values())
+        if (more := length - len(self.files[path].content)) > 0 and used + more > self.bytes_max:
+            raise apsw.FullError("no space left on the disk")
 
     def sync(self, path: str, *, folder: bool) -> None:
         """fsync of a file, and of the folder it is in."""

@@ -3,28 +3,17 @@
 To see a failure again run its seed: `pytest "tests/queue/power_loss/test_power_loss.py::test_nothing_acknowledged_is_lost[7]"`.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
-from mezzotint.queue import sqlite_writer
 from tests.queue.power_loss.book import Lost
 from tests.queue.power_loss.machine import survive
-from tests.queue.power_loss.vfs import PowerLossVfs, power_loss_vfs
+from tests.queue.power_loss.vfs import PowerLossVfs
 
 CUTS = 100
 # A disk that lies is found out within so many cuts.
 CUTS_TO_FIND = 100
-
-
-@pytest.fixture
-def vfs(monkeypatch: pytest.MonkeyPatch) -> Iterator[PowerLossVfs]:
-    """The disk in memory. A machine sets how long the log may get."""
-    monkeypatch.setattr(sqlite_writer, "LOG_PAGES_MAX", sqlite_writer.LOG_PAGES_MAX)
-    with power_loss_vfs() as vfs, capture_logs():  # a traceback for every cut would take longer than the cut
-        yield vfs
 
 
 @pytest.mark.parametrize("seed", range(20))

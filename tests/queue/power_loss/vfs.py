@@ -9,7 +9,7 @@ from threading import RLock
 import apsw
 
 from mezzotint.queue import sqlite_damage
-from tests.queue.power_loss.disk import Disk, File
+from tests.queue.power_loss.disk import SECTOR_BYTES, Disk, File
 
 NAME, BENEATH = "power-loss", "unix-excl"
 FOLDER_SYNCED = apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL
@@ -40,8 +40,10 @@ class PowerLossFile(apsw.VFSFile):
             data = bytes(data)
             try:
                 self._vfs.disk.on_call("write", self._path)
-            except apsw.IOError:
-                self._file.change((offset, data))  # what a failed write left on the disk is not known
+                self._vfs.disk.require_room(self._path, offset + len(data))
+            except apsw.Error:
+                half = (offset + len(data) // 2) // SECTOR_BYTES * SECTOR_BYTES
+                self._file.change((offset, data[: max(0, half - offset)]))  # a failed write may have got somewhere
                 raise
             self._file.change((offset, data))
 
@@ -52,7 +54,11 @@ class PowerLossFile(apsw.VFSFile):
 
     def xSync(self, flags: int) -> None:
         with self._vfs.turn:
-            self._vfs.disk.on_call("sync", self._path)
+            try:
+                self._vfs.disk.on_call("sync", self._path)
+            except apsw.Error:
+                self._file.unsynced.clear()  # some systems forget what they could not write, and later say that all is well
+                raise
             self._vfs.disk.sync(self._path, folder=self._new_name)
             self._new_name = False
 
@@ -60,7 +66,7 @@ class PowerLossFile(apsw.VFSFile):
         return len(self._file.content)
 
     def xSectorSize(self) -> int:
-        return 512
+        return SECTOR_BYTES
 
     def xDeviceCharacteristics(self) -> int:
         return apsw.SQLITE_IOCAP_POWERSAFE_OVERWRITE
