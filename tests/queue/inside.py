@@ -11,7 +11,7 @@ from mezzotint.queue.leases import LeaseTable
 from mezzotint.queue.ledger import Ledger
 from mezzotint.queue.memory_engine import MemoryEngine
 from mezzotint.queue.roster import Roster
-from mezzotint.queue.tiers import Tier
+from mezzotint.queue.tiers import Policy, Tier
 from mezzotint.queue.waiting_room import WaitingRoom
 from mezzotint.queue.watching import WatchHub
 from mezzotint.queue.work_stream import Floor
@@ -24,7 +24,7 @@ def floor(clock: ManualClock, background: Background, engine: Engine | None = No
     ledger = Ledger(engine, clock, counting_ids(), ["free"], Capacity(100, 100))
     endings = LeaseEndings(ledger, leases, clock, background)
     keeper = LeaseKeeper(leases, roster, endings, clock)
-    dispatcher = Dispatcher(ledger, WaitingRoom([Tier("free")]), leases, roster, endings, clock, background)
+    dispatcher = Dispatcher(ledger, WaitingRoom(Policy([Tier("free")])), leases, roster, endings, clock, background)
     hub = WatchHub(ledger, engine, clock, dispatcher.place, 1.0)
     ledger.listeners += [keeper.observe, dispatcher.observe, hub.observe]
     return Floor(ledger, keeper, endings, dispatcher, hub, background, clock, Backoff(1, 60, lambda: 0.0), leases, 2.0)

@@ -9,8 +9,9 @@ from mezzotint.api.queue.v1 import work_pb2
 from mezzotint.queue import transitions
 from mezzotint.queue.background import Background
 from mezzotint.queue.job import JobEvent, JobState, Transition
+from mezzotint.queue.kinds import Moment
 from mezzotint.queue.memory_engine import MemoryEngine
-from mezzotint.queue.tiers import Tier
+from mezzotint.queue.tiers import Policy, Tier
 from mezzotint.queue.waiting_room import WaitingRoom
 from mezzotint.queue.work_stream import Floor, WorkStream
 from tests.queue.inside import floor
@@ -165,11 +166,11 @@ async def test_an_event_that_comes_while_the_earlier_ones_are_read_is_seen_once(
 
 def test_a_picked_job_cannot_expire_any_more() -> None:
     """Ensures that the room forgets the deadline of a job with its pick, and takes it up again if it comes back."""
-    room = WaitingRoom([Tier("free")])
+    room = WaitingRoom(Policy([Tier("free")]))
     job = waiting()
-    room.enter(job, NOW)
-    assert room.pick(["image.generate"]) == job
+    room.enter(job, Moment(NOW, 0))
+    assert room.pick(["image.generate"], Moment(NOW, 0)) == job
     assert room.expired(NOW + 1000) == []
     room.release(job, 0)
-    room.enter(job, NOW, again=True)
+    room.enter(job, Moment(NOW, 0), again=True)
     assert room.expired(NOW + 1000) == [job.job_id]

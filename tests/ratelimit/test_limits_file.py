@@ -12,9 +12,9 @@ from mezzotint.ratelimit import limits_file
 from mezzotint.ratelimit.calendar_quota import CalendarQuota
 from mezzotint.ratelimit.gcra import Gcra
 from mezzotint.ratelimit.limits_file import LimitsFile
-from mezzotint.ratelimit.strict_yaml import StrictYaml
 from mezzotint.runtime.bundled import bundled
 from mezzotint.runtime.errors import StartRefused
+from mezzotint.runtime.strict_yaml import FILE_BYTES_MAX, StrictYaml
 
 GOOD = "{name: a, dimension: images, calendar: {count: 1, period: day}}"
 
@@ -115,7 +115,7 @@ def test_whatever_the_file_holds_it_is_read_or_refused(content: bytes) -> None:
 def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     """Ensures that a missing file, a folder and one that is far too large are each named."""
     large = tmp_path / "large.yaml"
-    large.write_bytes(b"#" * (limits_file.FILE_BYTES_MAX + 1))
+    large.write_bytes(b"#" * (FILE_BYTES_MAX + 1))
     for path, reason in ((tmp_path / "none.yaml", "No such file"), (tmp_path, "directory"), (large, "at most")):
         with pytest.raises(StartRefused, match=reason) as caught:
             limits_file.read(path)

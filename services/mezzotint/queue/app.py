@@ -17,13 +17,12 @@ from mezzotint.queue.lease_endings import LeaseEndings
 from mezzotint.queue.lease_keeper import LeaseKeeper
 from mezzotint.queue.leases import LeaseTable
 from mezzotint.queue.ledger import Ledger
-from mezzotint.queue.policy import load
 from mezzotint.queue.roster import Roster
+from mezzotint.queue.scheduling import Scheduling
 from mezzotint.queue.service import QueueService
 from mezzotint.queue.settings import QueueSettings
 from mezzotint.queue.sqlite_engine import SqliteEngine
-from mezzotint.queue.upkeep import Closing, Retention, Upkeep
-from mezzotint.queue.waiting_room import WaitingRoom
+from mezzotint.queue.upkeep import FORGET_EVERY_SECONDS, POLICY_EVERY_SECONDS, Closing, Retention, Upkeep
 from mezzotint.queue.watching import WatchHub
 from mezzotint.queue.work_stream import Floor
 from mezzotint.runtime.clock import Clock, SystemClock, new_id
@@ -41,8 +40,8 @@ async def run(
     """Serve until `stop` is set; `started` is told the port. Raises OSError when it cannot start or its store fails."""
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
-        tiers = load(settings.tiers)
-        names = [tier.name for tier in tiers]
+        scheduling = Scheduling(settings.tiers)
+        room, names = scheduling.room, scheduling.policy.current.names()
         engine = await SqliteEngine.open(settings.data / "queue", settings.store_bytes_max)
         stack.push_async_callback(engine.close)
         background = Background()
@@ -52,13 +51,14 @@ async def run(
         )
         census, roster = Census(names), Roster()
         leases = LeaseTable(settings.lease_seconds, settings.grace_seconds)
-        ledger = Ledger(engine, clock, new_id, names, Capacity(settings.waiting_max, settings.account_waiting_max))
+        ledger = Ledger(engine, clock, new_id, names, Capacity(settings.waiting_max, settings.account_waiting_max), room.defers)
         endings = LeaseEndings(ledger, leases, clock, background)
         keeper = LeaseKeeper(leases, roster, endings, clock)
-        dispatcher = Dispatcher(ledger, WaitingRoom(tiers), leases, roster, endings, clock, background)
+        dispatcher = Dispatcher(ledger, room, leases, roster, endings, clock, background)
         hub = WatchHub(ledger, engine, clock, dispatcher.place, settings.place_seconds)
         ledger.listeners += [keeper.observe, dispatcher.observe, hub.observe, census.observe, metrics.observe]
         metrics.show(census)
+        scheduling.policy.followers.append(ledger.follow)
         for job in await ledger.recover():
             for part in (keeper, dispatcher, census):
                 part.restore(job)
@@ -66,9 +66,9 @@ async def run(
         floor = Floor(ledger, keeper, endings, dispatcher, hub, background, clock, backoff, leases, settings.heartbeat_seconds)
         desk = Desk(ledger, engine, roster, census, clock, server.draining)
         server.add(add_QueueServiceServicer_to_server, QueueService(desk, floor))
-        upkeep = Upkeep(
-            [keeper.tick, dispatcher.tick], Retention(engine, clock, settings.retention_seconds), settings.tick_seconds
-        )
+        retention = Retention(engine, clock, settings.retention_seconds)
+        chores = [(retention.sweep, FORGET_EVERY_SECONDS), (scheduling.policy.look, POLICY_EVERY_SECONDS)]
+        upkeep = Upkeep([keeper.tick, dispatcher.tick], settings.tick_seconds, chores)
         background.spawn(Closing(dispatcher, keeper, roster, hub, engine.failed, settings.drain_seconds).when(server.draining))
         await server.start()
         stack.push_async_callback(server.stop)

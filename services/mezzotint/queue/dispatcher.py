@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from mezzotint.queue import transitions
 from mezzotint.queue.background import Background
 from mezzotint.queue.job import Job, JobState, Transition
+from mezzotint.queue.kinds import Moment, Place
 from mezzotint.queue.lease_endings import LeaseEndings
 from mezzotint.queue.leases import LeaseRef, LeaseTable
 from mezzotint.queue.ledger import FULL_RETRY_SECONDS, Ledger
 from mezzotint.queue.roster import Roster
-from mezzotint.queue.waiting_room import Place, WaitingRoom
+from mezzotint.queue.waiting_room import WaitingRoom
 from mezzotint.queue.worker import LEASES_MAX, Leased, Worker
 from mezzotint.runtime.clock import Clock
-from mezzotint.runtime.errors import JobFinished, LeaseStale, StorageFull
+from mezzotint.runtime.errors import JobFinished, JobNotFound, LeaseStale, StorageFull
 
 
 class Dispatcher:
@@ -45,7 +46,7 @@ class Dispatcher:
         if job.state is JobState.RUNNING:
             self._room.hold(job)
         else:
-            self._room.enter(job, self._clock.now())
+            self._room.enter(job, self._moment())
 
     def wake(self) -> None:
         """There may be something to hand out: do so once everything that happens at this moment has happened."""
@@ -55,27 +56,29 @@ class Dispatcher:
 
     def place(self, job: Job) -> Place:
         """Where a waiting job stands; no time is promised while no worker takes its kind."""
-        place = self._room.place(job)
+        place = self._room.place(job, self._clock.monotonic())
         return place if job.kind in self._roster.kinds() else Place(place.position, None)
 
     def tick(self) -> None:
-        """Do what has become due: retries, expiries, and what a full disk held up."""
-        now = self._clock.now()
-        self._room.ripen(now)
-        for job_id in self._room.expired(now):
+        """Do what has become due: deferred jobs, retries, expiries, and what a full disk held up."""
+        moment = self._moment()
+        if moment.at >= self._paused_until:
+            for job in self._room.admit(moment):
+                self._background.spawn(self._admit(job))
+        for job_id in self._room.expired(moment.now):
             self._background.spawn(self._expire(job_id))
         self.wake()
 
     def _dispatch(self) -> None:
         self._asked = False
-        now = self._clock.monotonic()
-        if self.draining or now < self._paused_until:
+        moment = self._moment()
+        if self.draining or moment.at < self._paused_until:
             return
         batches: dict[Worker, list[Job]] = {}
         free = [worker for worker in self._roster.all() if self._free(worker)]
         while free:
             worker = max(free, key=lambda each: each.credits)
-            job = self._room.pick(worker.kinds)
+            job = self._room.pick(worker.kinds, moment)
             if job is None:
                 free.remove(worker)
                 continue
@@ -84,7 +87,7 @@ class Dispatcher:
             batches.setdefault(worker, []).append(job)
             if not self._free(worker):
                 free.remove(worker)
-        self._room.observe(now, self._roster.kinds())
+        self._room.observe(moment.at, self._roster.kinds())
         for worker, jobs in batches.items():
             self._background.spawn(self._start_all(worker, jobs))
 
@@ -117,12 +120,23 @@ class Dispatcher:
             self._room.release(job, 0)
         except StorageFull:
             self._room.release(job, 0)
-            self._room.enter(job, self._clock.now(), again=True)
+            self._room.enter(job, self._moment(), again=True)
             self._paused_until = self._clock.monotonic() + FULL_RETRY_SECONDS
         finally:
             worker.starting -= 1
         worker.credits += 1
         return None
+
+    async def _admit(self, job: Job) -> None:
+        """A deferred job is to be queued; it stays deferred while there is no room on the disk."""
+        try:
+            await self._ledger.change(job.job_id, lambda found: transitions.admit(found, self._clock.now()))
+        except (JobFinished, JobNotFound, LeaseStale):
+            return
+        except StorageFull:
+            if (found := self._ledger.hot(job.job_id)) and found.state is JobState.DEFERRED:
+                self._room.enter(found, self._moment(), again=True)
+            self._paused_until = self._clock.monotonic() + FULL_RETRY_SECONDS
 
     async def _expire(self, job_id: str) -> None:
         try:
@@ -135,8 +149,11 @@ class Dispatcher:
         before, job = change.before, change.job
         if before and before.state is JobState.RUNNING:
             self._room.release(before, change.cost_ms)
-        elif before and job.state.final:
-            self._room.leave(before)
-        if job.state is JobState.QUEUED:
-            self._room.enter(job, self._clock.now(), again=before is not None)
+        elif before and (job.state.final or before.state is JobState.DEFERRED):
+            self._room.leave(before, for_good=job.state.final)
+        if job.state in (JobState.QUEUED, JobState.DEFERRED):
+            self._room.enter(job, self._moment(), again=before is not None)
             self.wake()
+
+    def _moment(self) -> Moment:
+        return Moment(self._clock.now(), self._clock.monotonic())

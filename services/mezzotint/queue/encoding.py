@@ -6,7 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from mezzotint.api.errors.v1 import errors_pb2
 from mezzotint.api.queue.v1 import job_pb2, queue_pb2
 from mezzotint.queue.job import Failure, FailureClass, Job, JobEvent, JobState, NewJob
-from mezzotint.queue.waiting_room import Place
+from mezzotint.queue.kinds import Place
 from mezzotint.queue.watching import Progress, Sight
 
 START_WITHIN_SECONDS = 86_400.0
@@ -83,6 +83,7 @@ def _fill_event(message: job_pb2.JobEvent, event: JobEvent, place: Place | None)
             message.expired.reason = reason
         case JobState.DEFERRED:
             message.deferred.reason = reason
+            _fill_times(message.deferred, place)
 
 
 def _fill_queued(message: job_pb2.Queued, event: JobEvent, place: Place | None) -> None:
@@ -90,10 +91,17 @@ def _fill_queued(message: job_pb2.Queued, event: JobEvent, place: Place | None) 
     message.SetInParent()
     if place:
         message.position = place.position
-        if place.eta is not None:
-            message.eta.CopyFrom(duration(place.eta))
+        _fill_times(message, place)
     if event.failure:
         message.previous_attempt.CopyFrom(_failure_message(event.failure))
+
+
+def _fill_times(message: job_pb2.Queued | job_pb2.Deferred, place: Place | None) -> None:
+    """When a job is expected to start, as far as that is known."""
+    if place and place.eta is not None:
+        message.eta.CopyFrom(duration(place.eta))
+    if place and place.eta_p90 is not None:
+        message.eta_p90.CopyFrom(duration(place.eta_p90))
 
 
 def _failure_message(failure: Failure) -> job_pb2.Failure:

@@ -2,6 +2,7 @@
 
 import heapq
 from collections import OrderedDict
+from enum import Enum
 from itertools import count
 
 from mezzotint.queue.job import Job
@@ -12,10 +13,19 @@ FRESH_IN_A_ROW_MAX = 8
 STALE_ENTRIES_MAX = 64
 
 
+class Lane(Enum):
+    """Where an account stands: nowhere, in the order of its work, among those just back or those that waited too long."""
+
+    NONE = 0
+    OLD = 1
+    FRESH = 2
+    AGED = 3
+
+
 class Flow:
     """One account: its waiting jobs in order with their tags, its pass (the work it has had), and its jobs under way."""
 
-    __slots__ = ("account_id", "fresh", "in_flight", "key", "listed", "tag", "used", "waiting")
+    __slots__ = ("account_id", "in_flight", "key", "lane", "listed", "started_at", "tag", "used", "waiting", "watched")
 
     def __init__(self, account_id: str, used: int) -> None:
         self.account_id = account_id
@@ -23,54 +33,85 @@ class Flow:
         self.used = used
         self.tag = used
         self.in_flight = 0
-        self.fresh = False
+        self.lane = Lane.NONE
         self.listed = False
+        self.watched = False
+        self.started_at = 0.0
         self.key = 0
 
 
 class Turns:
-    """Accounts with work: those that just came back first, then by the work they have had, then by their jobs under way."""
+    """Accounts that may have a job started: aged ones, those that just came back, the others by the work they have had.
+
+    Every second turn at most is an aged account's, so that where all have aged the work still evens out.
+    """
 
     def __init__(self) -> None:
-        self._fresh: OrderedDict[str, Flow] = OrderedDict()
-        self._fresh_run = 0
+        self._lanes: dict[Lane, OrderedDict[str, Flow]] = {Lane.FRESH: OrderedDict(), Lane.AGED: OrderedDict()}
         self._old: list[tuple[int, int, int, Flow]] = []
+        self._fresh_run = 0
+        self._aged_run = False
         self._full = STALE_ENTRIES_MAX
         self._keys = count(1)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def aged(self) -> int:
+        """Accounts that were promoted and have not had their turn."""
+        return len(self._lanes[Lane.AGED])
 
     def welcome(self, flow: Flow) -> None:
         """An account is back after a time without work: its next job goes before those of the others."""
-        flow.fresh = True
-        self._fresh[flow.account_id] = flow
+        self._enter(flow, Lane.FRESH)
+
+    def promote(self, flow: Flow) -> None:
+        """An account has waited too long: its next job goes before all others, after those promoted earlier."""
+        self._enter(flow, Lane.AGED)
 
     def place(self, flow: Flow) -> None:
-        """Put an account with work where it belongs now; where it was before counts no longer."""
+        """Put an account where its work and its jobs under way say; where it was before counts no longer."""
         if len(self._old) >= self._full:
             self._old = [entry for entry in self._old if _current(entry)]
             heapq.heapify(self._old)
             self._full = STALE_ENTRIES_MAX + 2 * len(self._old)
+        self._enter(flow, Lane.OLD)
         flow.key = next(self._keys)
         heapq.heappush(self._old, (flow.used, flow.in_flight, flow.key, flow))
 
     def drop(self, flow: Flow) -> None:
-        """An account has no work any more."""
-        flow.fresh = False
-        self._fresh.pop(flow.account_id, None)
+        """An account has no work any more, or may have no more under way."""
+        self._enter(flow, Lane.NONE)
 
     def next(self) -> Flow:
         """The account whose turn it is; it is the caller's to place again if it still has work."""
         while self._old and not _current(self._old[0]):
             heapq.heappop(self._old)
-        if self._fresh and (self._fresh_run < FRESH_IN_A_ROW_MAX or not self._old):
+        fresh, aged = self._lanes[Lane.FRESH], self._lanes[Lane.AGED]
+        self._aged_run = bool(aged) and not (self._aged_run and (fresh or self._old))
+        if self._aged_run:
+            flow = next(iter(aged.values()))
+        elif fresh and (self._fresh_run < FRESH_IN_A_ROW_MAX or not self._old):
             self._fresh_run += 1
-            flow = self._fresh.popitem(last=False)[1]
-            flow.fresh = False
-            return flow
-        self._fresh_run = 0
-        return heapq.heappop(self._old)[3]
+            flow = next(iter(fresh.values()))
+        else:
+            self._fresh_run = 0
+            flow = heapq.heappop(self._old)[3]
+        self.drop(flow)
+        return flow
+
+    def _enter(self, flow: Flow, lane: Lane) -> None:
+        self._count += (lane is not Lane.NONE) - (flow.lane is not Lane.NONE)
+        if left := self._lanes.get(flow.lane):
+            left.pop(flow.account_id, None)
+        flow.lane = lane
+        if lane in self._lanes:
+            self._lanes[lane][flow.account_id] = flow
 
 
 def _current(entry: tuple[int, int, int, Flow]) -> bool:
     """The account is where this entry says."""
     flow = entry[3]
-    return flow.key == entry[2] and bool(flow.waiting) and not flow.fresh
+    return flow.key == entry[2] and flow.lane is Lane.OLD

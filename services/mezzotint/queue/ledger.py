@@ -9,6 +9,7 @@ from mezzotint.queue import transitions
 from mezzotint.queue.capacity import Capacity
 from mezzotint.queue.engine import Engine, Enqueued
 from mezzotint.queue.job import Job, NewJob, Transition
+from mezzotint.queue.tiers import Policy
 from mezzotint.runtime.clock import Clock, NewId
 from mezzotint.runtime.errors import JobNotFound, MezzotintError, StorageFull, TierUnknown
 
@@ -19,14 +20,25 @@ Decide = Callable[[Job], Transition]
 class Ledger:
     """Makes changes of one job one after the other, each durable before anybody is told of it.
 
-    `listeners` are told of every change, in the order of a job's changes, on the event loop, after it is kept.
+    `listeners` are told of every change, in the order of a job's changes, on the event loop, after it is kept. `defers` says
+    why a new job of a tier and kind is deferred, "" when it is not.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, new_id: NewId, tiers: Collection[str], capacity: Capacity) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        new_id: NewId,
+        tiers: Collection[str],
+        capacity: Capacity,
+        defers: Callable[[str, str], str] = lambda tier, kind: "",
+    ) -> None:
         self._engine = engine
         self._clock = clock
         self._new_id = new_id
-        self._tiers = tiers
+        self.tiers = tiers
+        """The names of the tiers that jobs are accepted in."""
+        self._defers = defers
         self._capacity = capacity
         self._jobs: dict[str, Job] = {}
         self._changing: dict[str, asyncio.Task[Any]] = {}
@@ -42,10 +54,11 @@ class Ledger:
 
     async def enqueue(self, new: NewJob) -> Enqueued:
         """Accept a job. Raises TierUnknown, ServerOverloaded, RequestIdReused, StorageFull."""
-        if new.tier not in self._tiers:
-            names = ", ".join(self._tiers)
+        if new.tier not in self.tiers:
+            names = ", ".join(self.tiers)
             raise TierUnknown(f"there is no tier {new.tier!r}; the tiers are {names}", metadata={"tiers": names})
-        accepted = transitions.accept(new, self._new_id("job"), self._clock.now())
+        deferral = self._defers(new.tier, new.kind)
+        accepted = transitions.accept(new, self._new_id("job"), self._clock.now(), deferral)
         refusal = self._capacity.refusal(new.account_id)
         self._capacity.add(accepted.job)
         task = asyncio.create_task(self._keep_new(accepted, new, refusal))
@@ -76,6 +89,10 @@ class Ledger:
         if account_id not in ("", job.account_id):
             raise JobNotFound(f"there is no job {job_id} in this account")
         return job, result
+
+    def follow(self, policy: Policy) -> None:
+        """Accept jobs in the tiers of this policy from now on."""
+        self.tiers = policy.names()
 
     def hot(self, job_id: str) -> Job | None:
         """A job that is not final, as it stands."""

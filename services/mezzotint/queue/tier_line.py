@@ -3,18 +3,24 @@
 import heapq
 from itertools import count
 
-from mezzotint.queue.flows import Flow, Turns
+from mezzotint.queue.aging import Aging
+from mezzotint.queue.flows import Flow, Lane, Turns
 from mezzotint.queue.job import Job
 from mezzotint.queue.ranks import Ranks
+from mezzotint.queue.tiers import Tier
 
 
 class TierLine:
     """A pick costs O(log accounts). The account with the least work had is next; ties go to the one with fewer jobs under way.
 
     An account that comes back after a time without work starts level with the others, and before them all with its first job.
+    One that has waited for longer than the tier promises goes before those. One with as many jobs under way as the tier allows
+    an account is passed over until one of them ends.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tier: Tier) -> None:
+        self._running_max = tier.account_running_max
+        self._aging = Aging(tier.wait_max_seconds)
         self._flows: dict[str, Flow] = {}
         self._turns = Turns()
         self._idle: list[tuple[int, int, Flow]] = []
@@ -22,25 +28,35 @@ class TierLine:
         self._now = 0
         self._latest = 0
         self.ranks = Ranks()
+        self.aged = 0
+        """Starts moved up because their account had waited for too long."""
 
     def __len__(self) -> int:
         return self.ranks.count
 
+    @property
+    def ready(self) -> bool:
+        """A job could be started now."""
+        return len(self._turns) > 0
+
     def add(self, job: Job, *, front: bool = False) -> None:
         """A job waits: behind the account's others, or before them when it waited already."""
-        flow = self._flows.get(job.account_id)
-        if flow is None:
-            flow = self._flows[job.account_id] = Flow(job.account_id, self._now)
-        if not flow.waiting:
-            back = flow.used <= self._now and not flow.in_flight
+        flow = self._flow(job)
+        first = not flow.waiting
+        back = first and flow.used <= self._now and not flow.in_flight
+        if first:
             flow.used = flow.tag = max(flow.used, self._now)
-            (self._turns.welcome if back else self._turns.place)(flow)
         tag = flow.used if front else max(flow.tag, flow.used)
         flow.tag = max(flow.tag, tag + job.cost_ms)
         flow.waiting[job.job_id] = (job, tag)
         if front:
             flow.waiting.move_to_end(job.job_id, last=False)
         self.ranks.add(tag, job.cost_ms)
+        if back:
+            self._turns.welcome(flow)
+            self._aging.watch(flow)
+        elif first:
+            self._seat(flow)
 
     def discard(self, job: Job) -> bool:
         """A job waits no more; False when it did not."""
@@ -54,24 +70,29 @@ class TierLine:
             self._rest(flow)
         return True
 
-    def pop(self) -> Job:
-        """The next job, now under way and charged to its account."""
+    def pop(self, now: float = 0.0) -> Job:
+        """The next job, started at `now` (seconds since the epoch), under way and charged to its account; there must be one."""
+        for late in self._aging.due(now):
+            self._turns.promote(late)
+        aged = self._turns.aged
         flow = self._turns.next()
+        self.aged += aged - self._turns.aged
         _, (job, tag) = flow.waiting.popitem(last=False)
         self.ranks.remove(tag, job.cost_ms)
         self._now = max(self._now, flow.used)
         self._charge(flow, job)
+        flow.started_at = now
         if flow.waiting:
-            self._turns.place(flow)
+            self._seat(flow)
         self._settle_time()
         return job
 
     def hold(self, job: Job) -> None:
         """A job is under way that was not popped here, after a restart."""
-        flow = self._flows.get(job.account_id)
-        if flow is None:
-            flow = self._flows[job.account_id] = Flow(job.account_id, self._now)
+        flow = self._flow(job)
         self._charge(flow, job)
+        if flow.waiting:
+            self._seat(flow)
 
     def release(self, job: Job, cost_ms: int) -> None:
         """A job is no longer under way; what it was charged is corrected to what it cost, 0 if it was not begun."""
@@ -79,16 +100,49 @@ class TierLine:
         flow.in_flight -= 1
         assert flow.in_flight >= 0, f"{job.job_id} was not under way"
         flow.used += cost_ms - job.cost_ms
-        if flow.waiting and not flow.fresh:
-            self._turns.place(flow)
+        if flow.waiting and flow.lane in (Lane.OLD, Lane.NONE):
+            self._seat(flow)
         elif not flow.waiting:
             self._rest(flow)
+
+    def replace(self, tier: Tier) -> None:
+        """The tier promises something else from now on."""
+        self._running_max = tier.account_running_max
+        self._aging = Aging(tier.wait_max_seconds)
+        for flow in self._flows.values():
+            flow.watched = False
+            if flow.waiting and flow.lane in (Lane.OLD, Lane.NONE):
+                self._seat(flow)
+            elif flow.waiting:
+                self._aging.watch(flow)
 
     def before(self, job: Job) -> tuple[int, int] | None:
         """The jobs of the tier expected to start before this one and their work in ms; None when it does not wait."""
         flow = self._flows.get(job.account_id)
         entry = flow.waiting.get(job.job_id) if flow else None
         return self.ranks.before(entry[1]) if entry else None
+
+    def held_up(self, job: Job) -> bool:
+        """The job that waits is expected to wait for others of its own account to end."""
+        if self._running_max is None:
+            return False
+        flow = self._flows[job.account_id]
+        own = (flow.waiting[job.job_id][1] - flow.used) / max(1, flow.tag - flow.used) * len(flow.waiting)
+        return flow.in_flight + round(own) >= self._running_max
+
+    def _flow(self, job: Job) -> Flow:
+        flow = self._flows.get(job.account_id)
+        if flow is None:
+            flow = self._flows[job.account_id] = Flow(job.account_id, self._now)
+        return flow
+
+    def _seat(self, flow: Flow) -> None:
+        """An account with work gets its place among the others, unless it has as much under way as it may."""
+        if self._running_max is not None and flow.in_flight >= self._running_max:
+            self._turns.drop(flow)
+        else:
+            self._turns.place(flow)
+            self._aging.watch(flow)
 
     def _charge(self, flow: Flow, job: Job) -> None:
         flow.used += job.cost_ms

@@ -11,10 +11,11 @@ from mezzotint.queue.job import Failure, FailureClass, Job, JobEvent, JobState, 
 from mezzotint.runtime.errors import JobFinished, LeaseStale
 
 
-def accept(new: NewJob, job_id: str, now: float) -> Transition:
-    """A new job: QUEUED, or DEFERRED until its not-before time."""
+def accept(new: NewJob, job_id: str, now: float, deferral: str = "") -> Transition:
+    """A new job: QUEUED, or DEFERRED until its not-before time or for the reason `deferral`."""
     early = new.not_before > now
-    state = JobState.DEFERRED if early else JobState.QUEUED
+    reason = f"it does not start before {_utc(new.not_before)}" if early else deferral
+    state = JobState.DEFERRED if reason else JobState.QUEUED
     job = Job(
         number=0,
         job_id=job_id,
@@ -30,8 +31,8 @@ def accept(new: NewJob, job_id: str, now: float) -> Transition:
         not_before=new.not_before if early else 0.0,
         labels=new.labels,
     )
-    reason = Failure(FailureClass.RETRYABLE, "", f"it does not start before {_utc(new.not_before)}") if early else None
-    return Transition(None, job, JobEvent(1, now, state, failure=reason))
+    failure = Failure(FailureClass.RETRYABLE, "", reason) if reason else None
+    return Transition(None, job, JobEvent(1, now, state, failure=failure))
 
 
 def admit(job: Job, now: float) -> Transition:

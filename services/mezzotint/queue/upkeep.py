@@ -1,7 +1,7 @@
 """What the queue does by itself: looks after time, forgets old jobs, and stops in order."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from mezzotint.queue.dispatcher import Dispatcher
 from mezzotint.queue.engine import Engine
@@ -16,8 +16,11 @@ from mezzotint.runtime.errors import ServerDraining, StorageFull
 FORGET_BATCH = 200
 FORGET_PAUSE_SECONDS = 0.05
 FORGET_EVERY_SECONDS = 60.0
+# How often the policy file is looked at.
+POLICY_EVERY_SECONDS = 1.0
 # Of the time a stopping server has, the part in which workers may finish.
 DRAIN_PART = 0.8
+Chore = Callable[[], Awaitable[None]]
 
 
 class Retention:
@@ -40,18 +43,19 @@ class Retention:
 
 
 class Upkeep:
-    """Looks at the clock every `seconds`, and now and then for jobs to forget. A defect ends `run`, and the process with it."""
+    """Looks at the clock every `seconds`, and does each chore every so many seconds. A defect ends `run`, and the process."""
 
-    def __init__(self, ticks: Sequence[Callable[[], None]], retention: Retention, seconds: float) -> None:
+    def __init__(self, ticks: Sequence[Callable[[], None]], seconds: float, chores: Sequence[tuple[Chore, float]]) -> None:
         self._ticks = ticks
-        self._retention = retention
         self._seconds = seconds
+        self._chores = chores
 
     async def run(self) -> None:
         """Until it is cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._tick())
-            group.create_task(self._forget())
+            for chore, seconds in self._chores:
+                group.create_task(self._repeat(chore, seconds))
 
     async def _tick(self) -> None:
         while True:
@@ -59,10 +63,10 @@ class Upkeep:
                 tick()
             await asyncio.sleep(self._seconds)
 
-    async def _forget(self) -> None:
+    async def _repeat(self, chore: Chore, seconds: float) -> None:
         while True:
-            await self._retention.sweep()
-            await asyncio.sleep(FORGET_EVERY_SECONDS)
+            await chore()
+            await asyncio.sleep(seconds)
 
 
 class Closing:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 from mezzotint.queue.engine import Engine
 from mezzotint.queue.job import Job, JobEvent, JobState, Transition
+from mezzotint.queue.kinds import Place
 from mezzotint.queue.ledger import Ledger
-from mezzotint.queue.waiting_room import Place
 from mezzotint.runtime.clock import Clock
 from mezzotint.runtime.errors import SequenceAhead, ServerDraining
 
 # A watcher that is further behind reads the events from the store again.
 EVENTS_BUFFERED_MAX = 16
 PICTURES_MAX = 16
+WAITING = (JobState.QUEUED, JobState.DEFERRED)
 # A place is told again when it changed, this often, and less often the longer the wait: after this part of it.
 PLACE_PART = 0.1
 PLACE_SECONDS_MAX = 15.0
@@ -120,11 +121,13 @@ class WatchHub:
 
     async def _follow(self, job_id: str, watcher: Watcher, last: int) -> AsyncIterator[Sight]:
         told: Place | None = None
+        waits: JobEvent | None = None
         while True:
             watcher.wake.clear()
             for event in await self._news(job_id, watcher, last):
                 job = self._ledger.hot(job_id)
-                told = self._place(job) if job and job.state is JobState.QUEUED and job.sequence == event.sequence else None
+                told = self._place(job) if job and job.state in WAITING and job.sequence == event.sequence else None
+                waits = event
                 last = event.sequence
                 yield Sight(last, event.at, event, told)
                 if event.state.final:
@@ -133,9 +136,9 @@ class WatchHub:
                 yield watcher.progress.pop(next(iter(watcher.progress)))
             if self._draining:
                 raise ServerDraining(f"the queue is stopping; watch again from sequence {last}")
-            if told is None or watcher.events or watcher.behind:
+            if told is None or waits is None or watcher.events or watcher.behind:
                 await self._rest(watcher, None)
-            elif not await self._rest(watcher, self._pause(told)) and (moved := self._moved(job_id, last, told)):
+            elif not await self._rest(watcher, self._pause(told)) and (moved := self._moved(job_id, waits, told)):
                 told = moved.place
                 yield moved
 
@@ -160,13 +163,14 @@ class WatchHub:
     def _pause(self, place: Place) -> float:
         return min(PLACE_SECONDS_MAX, max(self._pace, (place.eta or 0.0) * PLACE_PART))
 
-    def _moved(self, job_id: str, last: int, told: Place) -> Sight | None:
-        """The job's place, if it still waits and the place is not what was told."""
+    def _moved(self, job_id: str, waits: JobEvent, told: Place) -> Sight | None:
+        """The job's place, if it still waits as the event `waits` says and the place is not what was told."""
         job = self._ledger.hot(job_id)
-        if job is None or job.state is not JobState.QUEUED or job.sequence != last or (place := self._place(job)) == told:
+        if job is None or job.state not in WAITING or job.sequence != waits.sequence or (place := self._place(job)) == told:
             return None
         now = self._clock.now()
-        return Sight(last, now, JobEvent(last, now, JobState.QUEUED), place)
+        reason = waits.failure if waits.state is JobState.DEFERRED else None
+        return Sight(waits.sequence, now, JobEvent(waits.sequence, now, waits.state, failure=reason), place)
 
     def observe(self, change: Transition) -> None:
         """A job changed: tell whoever watches it."""

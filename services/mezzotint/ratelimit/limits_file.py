@@ -10,10 +10,8 @@ from mezzotint.ratelimit.calendar_quota import CalendarQuota, Period
 from mezzotint.ratelimit.gcra import Gcra
 from mezzotint.ratelimit.limit import Limit
 from mezzotint.ratelimit.policy import Policy
-from mezzotint.ratelimit.strict_yaml import StrictYaml, line
-from mezzotint.runtime.errors import StartRefused
+from mezzotint.runtime.strict_yaml import StrictYaml, line
 
-FILE_BYTES_MAX = 1024 * 1024
 TIERS_MAX = 100
 # Of one caller, everybody's included: each call looks at all of them.
 LIMITS_A_TIER_MAX = 32
@@ -30,14 +28,7 @@ OVER = re.compile("account|tier")
 
 def read(path: Path) -> Policy:
     """The policy in a limits file. Raises StartRefused, naming file, line and remedy."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise StartRefused(f"{path}: cannot read the limits file: {error.strerror}") from error
-    if len(content) > FILE_BYTES_MAX:
-        raise StartRefused(f"{path}: a limits file has at most {FILE_BYTES_MAX} bytes; remove some of it")
-    return LimitsFile(StrictYaml(str(path), content)).policy()
+    return LimitsFile(StrictYaml.read(path, "limits file")).policy()
 
 
 class Placed(NamedTuple):

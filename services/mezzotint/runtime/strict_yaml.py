@@ -1,7 +1,9 @@
 """YAML read node by node, so that every error can name its line and say what to write instead."""
 
+import math
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import yaml
@@ -9,6 +11,8 @@ import yaml
 from mezzotint.runtime.errors import StartRefused
 
 WHOLE = re.compile(r"[0-9](_?[0-9])*")
+DECIMAL = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
+FILE_BYTES_MAX = 1024 * 1024
 
 
 class StrictYaml:
@@ -17,6 +21,18 @@ class StrictYaml:
     def __init__(self, name: str, content: bytes) -> None:
         self._name = name
         self._content = content
+
+    @classmethod
+    def read(cls, path: Path, what: str) -> "StrictYaml":
+        """The file at `path`; `what` it is, for people: "limits file"."""
+        try:
+            with path.open("rb") as file:
+                content = file.read(FILE_BYTES_MAX + 1)
+        except OSError as error:
+            raise StartRefused(f"{path}: cannot read the {what}: {error.strerror}") from error
+        if len(content) > FILE_BYTES_MAX:
+            raise StartRefused(f"{path}: a {what} has at most {FILE_BYTES_MAX} bytes; remove some of it")
+        return cls(str(path), content)
 
     def refuse(self, node: yaml.Node | None, remedy: str) -> NoReturn:
         """The error at a node, or of the file as a whole."""
@@ -91,6 +107,20 @@ class StrictYaml:
         if not 1 <= number <= largest:
             self.refuse(node, f"{shown(node)}: write a whole number from 1 to {largest}")
         return number
+
+    def decimal(self, node: yaml.Node, least: float, largest: float) -> float:
+        """A number from `least` to `largest`, written plainly: 3, 0.05."""
+        plain = isinstance(node, yaml.ScalarNode) and not node.style and DECIMAL.fullmatch(node.value)
+        number = float(node.value) if plain else math.nan
+        if not least <= number <= largest:
+            self.refuse(node, f"{shown(node)}: write a number from {least:g} to {largest:,.15g}")
+        return number
+
+    def flag(self, node: yaml.Node) -> bool:
+        """true or false."""
+        if not isinstance(node, yaml.ScalarNode) or node.style or node.value not in ("true", "false"):
+            self.refuse(node, f"{shown(node)}: write true or false")
+        return bool(node.value == "true")
 
 
 def line(node: yaml.Node) -> int:
