@@ -5,18 +5,19 @@ import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+from mezzotint.api.queue.v1.admin_pb2_grpc import add_QueueAdminServiceServicer_to_server
 from mezzotint.api.queue.v1.queue_pb2_grpc import add_QueueServiceServicer_to_server
 from mezzotint.queue import metrics
 from mezzotint.queue.background import Background
 from mezzotint.queue.backoff import Backoff
 from mezzotint.queue.capacity import Capacity
-from mezzotint.queue.census import Census
 from mezzotint.queue.desk import Desk
 from mezzotint.queue.dispatcher import Dispatcher
 from mezzotint.queue.lease_endings import LeaseEndings
 from mezzotint.queue.lease_keeper import LeaseKeeper
 from mezzotint.queue.leases import LeaseTable
 from mezzotint.queue.ledger import Ledger
+from mezzotint.queue.operator_side import SERVICES, OperatorSide
 from mezzotint.queue.roster import Roster
 from mezzotint.queue.scheduling import Scheduling
 from mezzotint.queue.service import QueueService
@@ -41,34 +42,32 @@ async def run(
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         scheduling = Scheduling(settings.tiers)
-        room, names = scheduling.room, scheduling.policy.current.names()
-        engine = await SqliteEngine.open(settings.data / "queue", settings.store_bytes_max)
+        room, capacity = scheduling.room, Capacity(settings.waiting_max, settings.account_waiting_max)
+        engine = await SqliteEngine.open(settings.data / "queue", settings.store_bytes_max, metrics.committed)
         stack.push_async_callback(engine.close)
         background = Background()
         stack.push_async_callback(background.close)
-        server = Server(
-            settings, open_identity(settings.data, "queue", settings.hosts), ["mezzotint.api.queue.v1.QueueService"]
-        )
-        census, roster = Census(names), Roster()
-        leases = LeaseTable(settings.lease_seconds, settings.grace_seconds)
-        ledger = Ledger(engine, clock, new_id, names, Capacity(settings.waiting_max, settings.account_waiting_max), room.defers)
-        endings = LeaseEndings(ledger, leases, clock, background)
+        server = Server(settings, open_identity(settings.data, "queue", settings.hosts), SERVICES)
+        roster, leases = Roster(), LeaseTable(settings.lease_seconds, settings.grace_seconds)
+        ledger = Ledger(engine, clock, new_id, scheduling.policy.current.names(), capacity, room.defers)
+        endings = LeaseEndings(ledger, leases, clock, background, metrics.refused)
         keeper = LeaseKeeper(leases, roster, endings, clock)
         dispatcher = Dispatcher(ledger, room, leases, roster, endings, clock, background)
         hub = WatchHub(ledger, engine, clock, dispatcher.place, settings.place_seconds)
-        ledger.listeners += [keeper.observe, dispatcher.observe, hub.observe, census.observe, metrics.observe]
-        metrics.show(census)
-        scheduling.policy.followers.append(ledger.follow)
+        ledger.listeners += [keeper.observe, dispatcher.observe, hub.observe]
+        operators = OperatorSide(ledger, engine, roster, leases, dispatcher, scheduling, clock, server.draining)
+        await operators.pauses.load()
         for job in await ledger.recover():
-            for part in (keeper, dispatcher, census):
+            for part in (keeper, dispatcher, operators.census):
                 part.restore(job)
         backoff = Backoff(settings.backoff_seconds, settings.backoff_seconds_max, random.random)
         floor = Floor(ledger, keeper, endings, dispatcher, hub, background, clock, backoff, leases, settings.heartbeat_seconds)
-        desk = Desk(ledger, engine, roster, census, clock, server.draining)
-        server.add(add_QueueServiceServicer_to_server, QueueService(desk, floor))
-        retention = Retention(engine, clock, settings.retention_seconds)
-        chores = [(retention.sweep, FORGET_EVERY_SECONDS), (scheduling.policy.look, POLICY_EVERY_SECONDS)]
-        upkeep = Upkeep([keeper.tick, dispatcher.tick], settings.tick_seconds, chores)
+        service = QueueService(Desk(ledger, engine, clock, server.draining), floor, operators.board)
+        server.add(add_QueueServiceServicer_to_server, service)
+        server.add(add_QueueAdminServiceServicer_to_server, operators.admin)
+        sweep = Retention(engine, clock, settings.retention_seconds).sweep
+        chores = [(sweep, FORGET_EVERY_SECONDS), (scheduling.policy.look, POLICY_EVERY_SECONDS)]
+        upkeep = Upkeep([keeper.tick, dispatcher.tick, operators.display.tick], settings.tick_seconds, chores)
         background.spawn(Closing(dispatcher, keeper, roster, hub, engine.failed, settings.drain_seconds).when(server.draining))
         await server.start()
         stack.push_async_callback(server.stop)

@@ -1,16 +1,14 @@
-"""What callers ask of the queue besides single jobs: streams of new ones, pages, cancellation, statistics."""
+"""What callers ask of the queue besides single jobs: streams of new ones, pages, cancellation."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from mezzotint.queue import transitions
-from mezzotint.queue.census import Census, TierCount
 from mezzotint.queue.engine import Engine, Enqueued, JobQuery
 from mezzotint.queue.job import Job, JobState, NewJob
 from mezzotint.queue.ledger import Ledger
 from mezzotint.queue.paging import page_start, page_token
-from mezzotint.queue.roster import Roster
 from mezzotint.runtime.clock import Clock
 from mezzotint.runtime.errors import JobFinished, MezzotintError, ServerDraining
 
@@ -21,25 +19,12 @@ Outcome = Enqueued | MezzotintError
 Outcomes = asyncio.Queue["asyncio.Future[list[Outcome]] | Exception | None"]
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """How full the queue is."""
-
-    tiers: Sequence[TierCount]
-    workers: int
-    credits: int
-
-
 class Desk:
     """The side of the queue that callers see. `draining` ends its long streams."""
 
-    def __init__(
-        self, ledger: Ledger, engine: Engine, roster: Roster, census: Census, clock: Clock, draining: asyncio.Event
-    ) -> None:
+    def __init__(self, ledger: Ledger, engine: Engine, clock: Clock, draining: asyncio.Event) -> None:
         self._ledger = ledger
         self._engine = engine
-        self._roster = roster
-        self._census = census
         self._clock = clock
         self._draining = draining
 
@@ -78,13 +63,11 @@ class Desk:
         except MezzotintError as error:
             return error
 
-    async def page(self, account_id: str, states: frozenset[JobState], size: int, token: str) -> tuple[list[Job], str]:
-        """A page of jobs, newest first, and the token of the next; "" for the last. Raises PageTokenInvalid."""
-        query = JobQuery(account_id, states, before=0, limit=size + 1)
-        start = page_start(query, token)
-        jobs = await self._engine.search(JobQuery(account_id, states, start, size + 1))
-        more = len(jobs) > size
-        return jobs[:size], page_token(query, jobs[size - 1].number) if more else ""
+    async def page(self, query: JobQuery, token: str) -> tuple[list[Job], str]:
+        """A page of `limit` jobs, newest first, and the token of the next; "" for the last. Raises PageTokenInvalid."""
+        size = query.limit
+        jobs = await self._engine.search(replace(query, before=page_start(query, token), limit=size + 1))
+        return jobs[:size], page_token(query, jobs[size - 1].number) if len(jobs) > size else ""
 
     async def cancel(self, job_id: str, account_id: str, reason: str) -> Job:
         """Cancel a job; a cancelled one is left as it is. Raises JobNotFound, JobFinished, StorageFull."""
@@ -96,15 +79,3 @@ class Desk:
             if job.state is JobState.CANCELLED:
                 return job
             raise
-
-    async def watch_stats(self, interval: float) -> AsyncIterator[Stats]:
-        """How full the queue is, every `interval` seconds. Raises ServerDraining when the server stops."""
-        while not self._draining.is_set():
-            workers = self._roster.all()
-            yield Stats(self._census.tiers(), len(workers), sum(worker.credits for worker in workers))
-            try:
-                async with asyncio.timeout(interval):
-                    await self._draining.wait()
-            except TimeoutError:
-                continue
-        raise ServerDraining("the queue is stopping; watch again")

@@ -94,7 +94,7 @@ class Dispatcher:
     def _free(self, worker: Worker) -> bool:
         """The worker can be given a job."""
         holds = self._leases.held(worker.worker_id) + worker.starting
-        return worker.credits > 0 and holds < LEASES_MAX and not worker.full and not worker.closed
+        return worker.credits > 0 and holds < LEASES_MAX and not (worker.full or worker.closed or worker.draining)
 
     async def _start_all(self, worker: Worker, jobs: Sequence[Job]) -> None:
         started = await asyncio.gather(*(self._start(worker, job) for job in jobs))

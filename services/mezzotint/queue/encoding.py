@@ -27,6 +27,8 @@ def new_job(message: queue_pb2.NewJob) -> NewJob:
         cost_ms=message.cost_ms,
         start_within=message.start_within.ToNanoseconds() / 1e9 if message.HasField("start_within") else START_WITHIN_SECONDS,
         attempts_max=message.attempts_max or ATTEMPTS_MAX,
+        labels=tuple(sorted(message.labels.items())),
+        not_before=max(0.0, message.not_before.seconds + message.not_before.nanos / 1e9),
     )
 
 
@@ -40,17 +42,20 @@ def job_message(job: Job) -> job_pb2.Job:
         state=job_pb2.JobState.ValueType(job.state),
         attempt=job.attempt,
         cost_ms=job.cost_ms,
-        created_at=_timestamp(job.created_at),
-        started_at=None if job.started_at is None else _timestamp(job.started_at),
-        finished_at=None if job.finished_at is None else _timestamp(job.finished_at),
+        created_at=timestamp(job.created_at),
+        started_at=None if job.started_at is None else timestamp(job.started_at),
+        finished_at=None if job.finished_at is None else timestamp(job.finished_at),
         failure=_failure_message(job.failure) if job.failure else None,
         last_sequence=job.sequence,
+        labels=dict(job.labels),
+        not_before=timestamp(job.not_before) if job.not_before else None,
+        redriven_by=job.redriven_by,
     )
 
 
 def sight_message(sight: Sight) -> job_pb2.JobEvent:
     """One thing a watcher sees."""
-    message = job_pb2.JobEvent(sequence=sight.sequence, at=_timestamp(sight.at))
+    message = job_pb2.JobEvent(sequence=sight.sequence, at=timestamp(sight.at))
     if sight.progress:
         progress = sight.progress
         message.progress.attempt, message.progress.step, message.progress.steps = (
@@ -123,7 +128,7 @@ def progress_of(message: job_pb2.Progress) -> Progress:
     return Progress(message.attempt, message.step, message.steps, message.preview, message.image_index)
 
 
-def _timestamp(moment: float) -> Timestamp:
+def timestamp(moment: float) -> Timestamp:
     """Seconds since the epoch, to the microsecond."""
     message = Timestamp()
     message.FromMicroseconds(round(moment * 1e6))

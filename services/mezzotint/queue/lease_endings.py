@@ -1,7 +1,7 @@
 """How leases end: by what the worker says, by its silence, or because they never reached it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from mezzotint.queue import transitions
@@ -17,13 +17,24 @@ LOST = Failure(FailureClass.WORKER_LOST, "LEASE_STALE", "the worker stopped answ
 
 
 class LeaseEndings:
-    """Takes leases off the table and keeps what that means for their jobs. On the event loop only."""
+    """Takes leases off the table and keeps what that means for their jobs. On the event loop only.
 
-    def __init__(self, ledger: Ledger, leases: LeaseTable, clock: Clock, background: Background) -> None:
+    `refused` is told why the end of a lease that a worker told did not count.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        leases: LeaseTable,
+        clock: Clock,
+        background: Background,
+        refused: Callable[[str], None] = lambda reason: None,
+    ) -> None:
         self._ledger = ledger
         self._leases = leases
         self._clock = clock
         self._background = background
+        self._refused = refused
         self.eased = asyncio.Event()
         """Set when a worker may have less to do than before."""
 
@@ -40,6 +51,8 @@ class LeaseEndings:
         except (JobFinished, JobNotFound, LeaseStale) as error:
             reason = JobFinished.reason if isinstance(error, JobFinished) else LeaseStale.reason
             again = await self._settled_before(worker, ref)
+            if not again:
+                self._refused(reason)
             worker.send(Settlement(ref, accepted=again, reason="" if again else reason))
         else:
             worker.send(Settlement(ref, accepted=True))

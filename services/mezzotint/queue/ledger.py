@@ -11,9 +11,10 @@ from mezzotint.queue.engine import Engine, Enqueued
 from mezzotint.queue.job import Job, NewJob, Transition
 from mezzotint.queue.tiers import Policy
 from mezzotint.runtime.clock import Clock, NewId
-from mezzotint.runtime.errors import JobNotFound, MezzotintError, StorageFull, TierUnknown
+from mezzotint.runtime.errors import FieldInvalid, JobNotFound, MezzotintError, StorageFull, TierUnknown
 
 FULL_RETRY_SECONDS = 0.5
+NOT_BEFORE_SECONDS_MAX = 30 * 86_400.0
 Decide = Callable[[Job], Transition]
 
 
@@ -53,12 +54,14 @@ class Ledger:
         return jobs
 
     async def enqueue(self, new: NewJob) -> Enqueued:
-        """Accept a job. Raises TierUnknown, ServerOverloaded, RequestIdReused, StorageFull."""
+        """Accept a job. Raises TierUnknown, FieldInvalid, ServerOverloaded, RequestIdReused, StorageFull."""
         if new.tier not in self.tiers:
             names = ", ".join(self.tiers)
             raise TierUnknown(f"there is no tier {new.tier!r}; the tiers are {names}", metadata={"tiers": names})
-        deferral = self._defers(new.tier, new.kind)
-        accepted = transitions.accept(new, self._new_id("job"), self._clock.now(), deferral)
+        now = self._clock.now()
+        if new.not_before > now + NOT_BEFORE_SECONDS_MAX:
+            raise FieldInvalid.of("job.not_before", "must be at most 30 days from now; enqueue the job later")
+        accepted = transitions.accept(new, self._new_id("job"), now, self._defers(new.tier, new.kind))
         refusal = self._capacity.refusal(new.account_id)
         self._capacity.add(accepted.job)
         task = asyncio.create_task(self._keep_new(accepted, new, refusal))

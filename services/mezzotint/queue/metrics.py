@@ -1,49 +1,107 @@
-"""The queue's Prometheus metrics, counted from its changes."""
+"""The queue's Prometheus metrics, counted from its changes and read from its figures."""
 
-from functools import partial
+from collections.abc import Callable
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from mezzotint.queue.census import Census
-from mezzotint.queue.job import JobState, Transition
+from mezzotint.queue.job import FailureClass, JobState, Transition
+from mezzotint.queue.peak import PeakMode
+from mezzotint.queue.stats import Stats
+from mezzotint.runtime.clock import Clock
 
 WAIT_BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600)
+COMMIT_BUCKETS = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3)
+# How often the gauges are set.
+SHOW_SECONDS = 0.5
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 ACCEPTED = Counter("mezzotint_queue_jobs_accepted", "Jobs accepted.", ["tier"])
+STARTED = Counter("mezzotint_queue_jobs_started", "Attempts that began.", ["tier"])
 ENDED = Counter("mezzotint_queue_jobs_ended", "Jobs that became final, by how.", ["tier", "state"])
 RETRIED = Counter(
     "mezzotint_queue_attempts_failed", "Attempts that failed and are tried again, by the failure's class.", ["tier", "failure"]
 )
+ATTEMPTS = Histogram("mezzotint_queue_attempts", "Attempts of jobs that became final.", ["tier"], buckets=range(11))
 WAIT_SECONDS = Histogram(
-    "mezzotint_queue_wait_seconds", "Seconds from acceptance to the first start.", ["tier"], buckets=WAIT_BUCKETS
+    "mezzotint_queue_wait_seconds",
+    "Seconds from acceptance, or the not-before time, to the first start.",
+    ["tier"],
+    buckets=WAIT_BUCKETS,
 )
+LEASES_LOST = Counter("mezzotint_queue_leases_lost", "Leases whose worker did not answer in time or gave them up.", ["tier"])
+STALE = Counter("mezzotint_queue_settlements_refused", "Ends of leases that were refused, by why.", ["reason"])
+COMMIT_SECONDS = Histogram("mezzotint_queue_commit_seconds", "Seconds of a commit, fsync included.", buckets=COMMIT_BUCKETS)
+COMMIT_OPERATIONS = Histogram("mezzotint_queue_commit_operations", "Operations in one commit.", buckets=BATCH_BUCKETS)
+LOG_BYTES = Gauge("mezzotint_queue_wal_bytes", "The write-ahead log's part that is not in the database yet.")
 WAITING = Gauge("mezzotint_queue_jobs_waiting", "Jobs that wait for a worker.", ["tier"])
+DEFERRED = Gauge("mezzotint_queue_jobs_deferred", "Jobs that wait on purpose.", ["tier"])
 RUNNING = Gauge("mezzotint_queue_jobs_running", "Jobs that workers hold.", ["tier"])
+OLDEST_SECONDS = Gauge("mezzotint_queue_oldest_wait_seconds", "How long the oldest job waits for a worker.", ["tier"])
+PAUSED = Gauge("mezzotint_queue_tier_paused", "1: an operator stopped the tier.", ["tier"])
+WORKERS = Gauge("mezzotint_queue_workers", "Streams of workers that are open.")
+CREDITS = Gauge("mezzotint_queue_credits", "Credits not used yet.")
+PEAK_MODE = Gauge("mezzotint_queue_peak_mode", "1 for the mode that the queue is in.", ["mode"])
+PAID_WAIT_SECONDS = Gauge("mezzotint_queue_paid_wait_p95_seconds", "The 95th percentile of the paid tiers' wait.")
 
 
 def observe(change: Transition) -> None:
     """Count one change."""
-    job = change.job
-    if change.before is None:
+    before, job = change.before, change.job
+    failure = change.event.failure
+    if before is None:
         ACCEPTED.labels(job.tier).inc()
-    elif job.state.final:
+        return
+    if before.state is JobState.RUNNING and failure and failure.reason == "LEASE_STALE":
+        LEASES_LOST.labels(job.tier).inc()
+    if job.state.final:
         ENDED.labels(job.tier, job.state.name.lower()).inc()
-    elif job.state is JobState.QUEUED and change.event.failure:
-        RETRIED.labels(job.tier, change.event.failure.failure_class.name.lower()).inc()
-    elif job.state is JobState.RUNNING and job.attempt == 1:
-        WAIT_SECONDS.labels(job.tier).observe(max(0.0, change.event.at - job.created_at))
+        ATTEMPTS.labels(job.tier).observe(job.attempt)
+    elif job.state is JobState.QUEUED and failure:
+        RETRIED.labels(job.tier, FailureClass(failure.failure_class).name.lower()).inc()
+    elif job.state is JobState.RUNNING:
+        STARTED.labels(job.tier).inc()
+        if job.attempt == 1:
+            WAIT_SECONDS.labels(job.tier).observe(max(0.0, change.event.at - max(job.created_at, before.not_before)))
 
 
-def show(census: Census) -> None:
-    """Let the gauges be read from the census whenever somebody asks for metrics."""
-    for index, count in enumerate(census.tiers()):
-        WAITING.labels(count.tier).set_function(partial(_waiting, census, index))
-        RUNNING.labels(count.tier).set_function(partial(_running, census, index))
+def refused(reason: str) -> None:
+    """The end of a lease was refused."""
+    STALE.labels(reason).inc()
 
 
-def _waiting(census: Census, index: int) -> float:
-    return census.tiers()[index].queued
+def committed(seconds: float, operations: int, log_bytes: int) -> None:
+    """A commit took so long, held so many operations, and left so much in the log. On the writing thread."""
+    COMMIT_SECONDS.observe(seconds)
+    COMMIT_OPERATIONS.observe(operations)
+    LOG_BYTES.set(log_bytes)
 
 
-def _running(census: Census, index: int) -> float:
-    return census.tiers()[index].running
+def show(stats: Stats) -> None:
+    """Set the gauges. On the event loop: metrics are asked for on a thread that may not read the queue's parts."""
+    WORKERS.set(stats.workers)
+    CREDITS.set(stats.credits)
+    PAID_WAIT_SECONDS.set(stats.paid_wait_p95)
+    for mode in PeakMode:
+        PEAK_MODE.labels(mode.name.lower()).set(stats.peak_mode is mode)
+    for tier in stats.tiers:
+        count = tier.count
+        WAITING.labels(count.tier).set(count.queued)
+        DEFERRED.labels(count.tier).set(count.deferred)
+        RUNNING.labels(count.tier).set(count.running)
+        OLDEST_SECONDS.labels(count.tier).set(count.oldest_wait)
+        PAUSED.labels(count.tier).set(tier.paused)
+
+
+class Display:
+    """Shows the figures that `read` gives, every SHOW_SECONDS."""
+
+    def __init__(self, read: Callable[[], Stats], clock: Clock) -> None:
+        self._read = read
+        self._clock = clock
+        self._due = 0.0
+
+    def tick(self) -> None:
+        """Show them if it is time."""
+        if (now := self._clock.monotonic()) >= self._due:
+            self._due = now + SHOW_SECONDS
+            show(self._read())

@@ -8,10 +8,12 @@ from typing import Any
 import grpc
 
 from mezzotint.api.queue.v1 import queue_pb2, queue_pb2_grpc, work_pb2
+from mezzotint.queue.admin_encoding import stats_message
 from mezzotint.queue.desk import Desk
 from mezzotint.queue.encoding import job_message, new_job, sight_message
-from mezzotint.queue.engine import Enqueued
+from mezzotint.queue.engine import Enqueued, JobQuery
 from mezzotint.queue.job import JobState
+from mezzotint.queue.stats import StatsBoard
 from mezzotint.queue.work_stream import Floor, WorkStream
 from mezzotint.runtime.errors import MezzotintError
 
@@ -22,8 +24,9 @@ PAGE_SIZE = 50
 class QueueService(queue_pb2_grpc.QueueServiceServicer):
     """The contract's QueueService."""
 
-    def __init__(self, desk: Desk, floor: Floor) -> None:
+    def __init__(self, desk: Desk, floor: Floor, board: StatsBoard) -> None:
         self._desk = desk
+        self._board = board
         self._floor = floor
 
     async def EnqueueJob(self, request: queue_pb2.EnqueueJobRequest, context: Context) -> queue_pb2.EnqueueJobResponse:
@@ -45,8 +48,7 @@ class QueueService(queue_pb2_grpc.QueueServiceServicer):
 
     async def ListJobs(self, request: queue_pb2.ListJobsRequest, context: Context) -> queue_pb2.ListJobsResponse:
         """A page of jobs."""
-        states = frozenset(JobState(state) for state in request.states if state)
-        jobs, token = await self._desk.page(request.account_id, states, request.page_size or PAGE_SIZE, request.page_token)
+        jobs, token = await self._desk.page(query_of(request), request.page_token)
         return queue_pb2.ListJobsResponse(jobs=map(job_message, jobs), next_page_token=token)
 
     async def CancelJob(self, request: queue_pb2.CancelJobRequest, context: Context) -> queue_pb2.CancelJobResponse:
@@ -73,15 +75,21 @@ class QueueService(queue_pb2_grpc.QueueServiceServicer):
     ) -> AsyncIterator[queue_pb2.WatchStatsResponse]:
         """How full the queue is."""
         interval = request.interval.ToNanoseconds() / 1e9 if request.HasField("interval") else 1.0
-        async for stats in self._desk.watch_stats(interval):
-            yield queue_pb2.WatchStatsResponse(
-                tiers=[
-                    queue_pb2.TierStats(tier=each.tier, queued=each.queued, deferred=each.deferred, running=each.running)
-                    for each in stats.tiers
-                ],
-                workers=stats.workers,
-                credits=stats.credits,
-            )
+        async for stats in self._board.watch(interval):
+            yield stats_message(stats)
+
+
+def query_of(request: queue_pb2.ListJobsRequest) -> JobQuery:
+    """What a list is asked for."""
+    return JobQuery(
+        account_id=request.account_id,
+        states=frozenset(JobState(state) for state in request.states if state),
+        before=0,
+        limit=request.page_size or PAGE_SIZE,
+        tier=request.tier,
+        kind=request.kind,
+        labels=tuple(sorted(request.labels.items())),
+    )
 
 
 def outcome_message(outcome: Enqueued | MezzotintError) -> queue_pb2.EnqueueOutcome:

@@ -12,7 +12,7 @@ from mezzotint.queue.engine import Enqueued, JobQuery
 from mezzotint.queue.job import Job, JobEvent, JobState, NewJob, Transition
 from mezzotint.queue.sqlite_reader import SqliteReader
 from mezzotint.queue.sqlite_schema import FINISHED_JOBS, HOT_JOBS, event_of, job_of
-from mezzotint.queue.sqlite_writer import SqliteWriter
+from mezzotint.queue.sqlite_writer import Committed, SqliteWriter
 from mezzotint.runtime.errors import JobNotFound, MezzotintError, StorageFull
 
 STORAGE_RETRY_SECONDS = 30.0
@@ -21,19 +21,22 @@ STORAGE_RETRY_SECONDS = 30.0
 class SqliteEngine:
     """An Engine. Made by `open`; must be closed. `failed` is done once the store has failed, and the process must stop then."""
 
-    def __init__(self, store: sqlite_store.SqliteStore) -> None:
+    def __init__(self, store: sqlite_store.SqliteStore, committed: Committed) -> None:
         self._store = store
-        self.writer = SqliteWriter(store.writing, asyncio.get_running_loop())
+        self.writer = SqliteWriter(store.writing, asyncio.get_running_loop(), committed)
         self.reader = SqliteReader(store.reading, self.writer.fail)
         self.writer.start()
 
     @classmethod
-    async def open(cls, folder: Path, bytes_max: int = 0) -> "SqliteEngine":
+    async def open(
+        cls, folder: Path, bytes_max: int = 0, committed: Committed = lambda seconds, operations, log_bytes: None
+    ) -> "SqliteEngine":
         """The engine on the files in `folder`, made on first use; they take `bytes_max` at most, 0: what the disk holds.
 
-        Raises StoreUnavailable when another server has it open or it is damaged.
+        `committed` is told of every commit, on the writing thread. Raises StoreUnavailable when another server has the files
+        open or they are damaged.
         """
-        return cls(await asyncio.to_thread(sqlite_store.open_store, folder, bytes_max))
+        return cls(await asyncio.to_thread(sqlite_store.open_store, folder, bytes_max), committed)
 
     @property
     def failed(self) -> "asyncio.Future[None]":

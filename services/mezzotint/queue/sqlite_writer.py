@@ -21,10 +21,13 @@ from mezzotint.runtime.errors import MezzotintError, StorageFull
 log = logging.get(__name__)
 Result = TypeVar("Result")
 Outcome = tuple["Operation", Any, BaseException | None]
+# Told of a commit: the seconds that COMMIT took, the operations in it, and the bytes of the log that are not checkpointed.
+Committed = Callable[[float, int, int], None]
 BATCH_OPERATIONS_MAX = 256
 BATCH_SECONDS_MAX = 0.002
 # The write-ahead log is copied into the database when it is longer than this, and emptied when nothing was written for a while.
 LOG_PAGES_MAX = 1024
+LOG_FRAME_BYTES = 4096 + 24
 IDLE_SECONDS = 1.0
 RETRY_SECONDS = 30.0
 
@@ -40,8 +43,9 @@ class Operation:
 class SqliteWriter:
     """Runs operations on `connection`, which no other thread may touch. `failed` gets the error that stopped it."""
 
-    def __init__(self, connection: apsw.Connection, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, connection: apsw.Connection, loop: asyncio.AbstractEventLoop, committed: Committed) -> None:
         self._connection = connection
+        self._tell = committed
         self._loop = loop
         self._waiting: queue.SimpleQueue[Operation | None] = queue.SimpleQueue()
         self._stopping = False
@@ -92,15 +96,18 @@ class SqliteWriter:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             self._fill(batch, outcomes)
+            began = time.perf_counter()
             self._connection.execute("COMMIT")
+            seconds = time.perf_counter() - began
         except apsw.FullError:
             roll_back(self._connection)
-            outcomes = [outcome for operation in batch for outcome in self._alone(operation)]
+            outcomes, seconds = [outcome for operation in batch for outcome in self._alone(operation)], 0.0
         except BaseException:
             self._loop.call_soon_threadsafe(refuse, batch)
             raise
         self.committed += len(outcomes)
         self._loop.call_soon_threadsafe(settle, outcomes)
+        self._tell(seconds, len(outcomes), self._log_pages * LOG_FRAME_BYTES)
         if self._log_pages > LOG_PAGES_MAX:
             self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
 

@@ -8,7 +8,6 @@ from mezzotint.queue.engine import Engine
 from mezzotint.queue.lease_keeper import LeaseKeeper
 from mezzotint.queue.roster import Roster
 from mezzotint.queue.watching import WatchHub
-from mezzotint.queue.worker import DrainOrder
 from mezzotint.runtime.clock import Clock
 from mezzotint.runtime.errors import ServerDraining, StorageFull
 
@@ -97,7 +96,7 @@ class Closing:
         self._dispatcher.draining = True
         self._hub.drain()
         for worker in self._roster.all():
-            worker.send(DrainOrder())
+            worker.drain()
         idle = asyncio.create_task(self._keeper.idle())
         await asyncio.wait([idle, self._failed], timeout=self._seconds, return_when=asyncio.FIRST_COMPLETED)
         idle.cancel()

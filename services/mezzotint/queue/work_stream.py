@@ -16,7 +16,7 @@ from mezzotint.queue.leases import LeaseRef, LeaseTable
 from mezzotint.queue.ledger import Decide, Ledger
 from mezzotint.queue.watching import WatchHub
 from mezzotint.queue.work_messages import encode, ref_message, ref_of
-from mezzotint.queue.worker import LEASES_MAX, DrainOrder, Worker
+from mezzotint.queue.worker import LEASES_MAX, Worker
 from mezzotint.runtime.clock import Clock
 from mezzotint.runtime.errors import FieldInvalid, ProtocolViolation
 
@@ -59,13 +59,13 @@ class WorkStream:
     async def run(self) -> AsyncGenerator[work_pb2.WorkResponse, None]:
         """The queue's messages. Raises ProtocolViolation, FieldInvalid, ServerDraining."""
         hello = await self._hello()
-        worker = self._worker = Worker(hello.worker_id, hello.kinds)
+        worker = self._worker = Worker(hello.worker_id, hello.kinds, hello.slots)
         kept = self._floor.keeper.join(worker, [ref_of(ref) for ref in hello.held])
         reading = self._floor.background.spawn(self._read(worker))
         try:
             yield self._welcome(kept)
             if self._floor.dispatcher.draining:
-                worker.send(DrainOrder())
+                worker.drain()
             while messages := await worker.take():
                 for response in encode(messages):
                     yield response

@@ -47,11 +47,16 @@ Message = Leased | Withdrawn | Settlement | DrainOrder
 
 
 class Worker:
-    """One open stream. `starting` counts jobs that are being leased to it, `settling` holds leases whose end is being kept."""
+    """One open stream. `starting` counts jobs that are being leased to it, `settling` holds leases whose end is being kept.
 
-    def __init__(self, worker_id: str, kinds: Sequence[str]) -> None:
+    `slots` is how many jobs it says it can work on at once, 0 when it does not; nothing is decided by it.
+    """
+
+    def __init__(self, worker_id: str, kinds: Sequence[str], slots: int = 0) -> None:
         self.worker_id = worker_id
         self.kinds = tuple(kinds)
+        self.slots = slots
+        self.draining = False
         self.credits = 0
         self.starting = 0
         self.settling: set[LeaseRef] = set()
@@ -78,6 +83,11 @@ class Worker:
         self._filled.set()
         if self.full:
             self._emptied.clear()
+
+    def drain(self) -> None:
+        """The worker is to stop, and gets no more jobs on this stream."""
+        self.draining = True
+        self.send(DrainOrder())
 
     @property
     def full(self) -> bool:
