@@ -147,8 +147,15 @@ class Generation:
             await self.cancel()
         paid = replayed and reservation.is_later_than(job.created_at.ToNanoseconds() / 1e9)
         if paid:
-            await self._ports.quota.release(reservation)
+            await self._release(reservation)
         return paid
+
+    async def _release(self, reservation: Reservation) -> None:
+        try:
+            await self._ports.quota.release(reservation)
+        except MezzotintError as error:
+            # It ends by itself in time; the pictures are not to wait for it.
+            log.warning("releasing failed", reservation_id=reservation.reservation_id, reason=error.reason)
 
     def _new_job(self) -> queue_pb2.NewJob:
         return queue_pb2.NewJob(
@@ -179,5 +186,6 @@ class Generation:
 
     def _failed(self, error: Exception) -> None:
         if not self._read:
-            log.warning("generation ended unheard", job_id=self.job_id, error=str(error))
+            defect = None if isinstance(error, MezzotintError) else error
+            log.warning("generation ended unheard", job_id=self.job_id, error=str(error), exc_info=defect)
         self.tell(error)
