@@ -109,9 +109,9 @@ class Worker:
         self.pending: list[work_pb2.Lease] = []
         self.answers: list[work_pb2.Settlement] = []
 
-    async def hello(self, *held: work_pb2.LeaseRef, credit: int = 0) -> work_pb2.Welcome:
+    async def hello(self, *held: work_pb2.LeaseRef, credit: int = 0, slots: int = 0) -> work_pb2.Welcome:
         """Say Hello, get Welcome, grant credit."""
-        await self.send(hello=work_pb2.Hello(worker_id=self.worker_id, kinds=self.kinds, held=held))
+        await self.send(hello=work_pb2.Hello(worker_id=self.worker_id, kinds=self.kinds, held=held, slots=slots))
         welcome: work_pb2.Welcome = await self.expect("welcome")
         if credit:
             await self.send(credit=work_pb2.Credit(jobs=credit))

@@ -55,7 +55,9 @@ class Dispatcher:
             asyncio.get_running_loop().call_soon(self._dispatch)
 
     def place(self, job: Job) -> Place:
-        """Where a waiting job stands; no time is promised while no worker takes its kind."""
+        """Where a waiting job stands; no time is promised while no worker takes its kind, but that of its not-before time."""
+        if (left := job.not_before - self._clock.now()) > 0:
+            return Place(0, left)
         place = self._room.place(job, self._clock.monotonic())
         return place if job.kind in self._roster.kinds() else Place(place.position, None)
 

@@ -117,8 +117,9 @@ class QueueAdminServiceServicer:
 
     def RedriveJobs(self, request, context):
         """Has failed jobs done again, each once, by new jobs that start one after the other at the given rate. A job that was redriven
-        before is passed over, so a retry is safe. Each job is redriven atomically, not all together. Fails with SERVER_OVERLOADED,
-        STORAGE_FULL; what was redriven until then stays.
+        before is passed over, so a retry is safe. Each job is redriven atomically, not all together. A named job that is unknown or
+        has not failed is FIELD_INVALID, and then none is redriven. Fails with SERVER_OVERLOADED, STORAGE_FULL; what was redriven until
+        then stays.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -51,8 +51,9 @@ class QueueAdminServiceStub:
     """
     RedriveJobs: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RedriveJobsRequest, _admin_pb2.RedriveJobsResponse]
     """Has failed jobs done again, each once, by new jobs that start one after the other at the given rate. A job that was redriven
-    before is passed over, so a retry is safe. Each job is redriven atomically, not all together. Fails with SERVER_OVERLOADED,
-    STORAGE_FULL; what was redriven until then stays.
+    before is passed over, so a retry is safe. Each job is redriven atomically, not all together. A named job that is unknown or
+    has not failed is FIELD_INVALID, and then none is redriven. Fails with SERVER_OVERLOADED, STORAGE_FULL; what was redriven until
+    then stays.
     """
     ReloadPolicy: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ReloadPolicyRequest, _admin_pb2.ReloadPolicyResponse]
     """Reads the policy file again. A bad file changes nothing. Fails with POLICY_INVALID, naming the line."""
@@ -80,8 +81,9 @@ class QueueAdminServiceAsyncStub(QueueAdminServiceStub):
     """
     RedriveJobs: _aio.UnaryUnaryMultiCallable[_admin_pb2.RedriveJobsRequest, _admin_pb2.RedriveJobsResponse]  # type: ignore[assignment]
     """Has failed jobs done again, each once, by new jobs that start one after the other at the given rate. A job that was redriven
-    before is passed over, so a retry is safe. Each job is redriven atomically, not all together. Fails with SERVER_OVERLOADED,
-    STORAGE_FULL; what was redriven until then stays.
+    before is passed over, so a retry is safe. Each job is redriven atomically, not all together. A named job that is unknown or
+    has not failed is FIELD_INVALID, and then none is redriven. Fails with SERVER_OVERLOADED, STORAGE_FULL; what was redriven until
+    then stays.
     """
     ReloadPolicy: _aio.UnaryUnaryMultiCallable[_admin_pb2.ReloadPolicyRequest, _admin_pb2.ReloadPolicyResponse]  # type: ignore[assignment]
     """Reads the policy file again. A bad file changes nothing. Fails with POLICY_INVALID, naming the line."""
@@ -142,8 +144,9 @@ class QueueAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.RedriveJobsResponse, _abc.Awaitable[_admin_pb2.RedriveJobsResponse]]:
         """Has failed jobs done again, each once, by new jobs that start one after the other at the given rate. A job that was redriven
-        before is passed over, so a retry is safe. Each job is redriven atomically, not all together. Fails with SERVER_OVERLOADED,
-        STORAGE_FULL; what was redriven until then stays.
+        before is passed over, so a retry is safe. Each job is redriven atomically, not all together. A named job that is unknown or
+        has not failed is FIELD_INVALID, and then none is redriven. Fails with SERVER_OVERLOADED, STORAGE_FULL; what was redriven until
+        then stays.
         """
 
     @_abc_1.abstractmethod
