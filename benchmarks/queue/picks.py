@@ -3,17 +3,17 @@
 import gc
 import statistics
 import time
-from pathlib import Path
 
-from benchmarks.queue.jobs import record
-from mezzotint.queue import policy, transitions
+from benchmarks.queue.jobs import TIERS, record
+from mezzotint.queue import transitions
 from mezzotint.queue.job import Job
 from mezzotint.queue.scheduler import Scheduler
-from mezzotint.runtime.bundled import bundled
+from mezzotint.queue.tiers import Tier
 
 FEW = 10_000
 JOBS_AN_ACCOUNT = 10
 PICKS_A_ROUND = 200
+WEIGHTS = (1, 4, 8, 16)
 
 
 def pick_us(jobs: int, picks: int) -> float:
@@ -21,7 +21,7 @@ def pick_us(jobs: int, picks: int) -> float:
 
     What a round has picked is replaced before the next, so that the number of waiting jobs stays.
     """
-    scheduler = Scheduler(policy.load(Path(bundled("deploy/tiers.yaml"))))
+    scheduler = Scheduler([Tier(name, weight=weight) for name, weight in zip(TIERS, WEIGHTS, strict=True)])
     accounts = max(1, jobs // JOBS_AN_ACCOUNT)
     for number in range(jobs):
         scheduler.add(_job(f"job_{number}", accounts))

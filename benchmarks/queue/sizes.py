@@ -18,10 +18,10 @@ class Sizes:
 
 
 FULL = Sizes(
-    rounds=5,
+    rounds=3,
     seconds=3.0,
-    batch_jobs=20_000,
-    lifecycle_jobs=20_000,
+    batch_jobs=10_000,
+    lifecycle_jobs=10_000,
     pickup_seconds=10.0,
     many_jobs=1_000_000,
     watchers=10_000,
@@ -29,11 +29,11 @@ FULL = Sizes(
 )
 QUICK = Sizes(
     rounds=2,
-    seconds=0.6,
-    batch_jobs=2_000,
-    lifecycle_jobs=2_000,
+    seconds=0.5,
+    batch_jobs=1_000,
+    lifecycle_jobs=1_000,
     pickup_seconds=2.0,
-    many_jobs=30_000,
+    many_jobs=20_000,
     watchers=500,
     picks=2_000,
 )
