@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from mezzotint.api.auth.v1 import account_pb2
 from mezzotint.api.images.v1 import images_pb2, images_pb2_grpc
+from mezzotint.gateway import dependencies
 from mezzotint.runtime import calls, errors
 from tests.gateway.suite import impatient, public, running, to_end, until
 from tests.support.people import PASSWORD, Person, sign_up
@@ -90,8 +91,9 @@ async def test_without_auth_remembered_keys_work_for_seconds_only(data: Path) ->
         assert caught.value.metadata["service"] == "auth"
 
 
-async def test_it_is_ready_when_the_others_are(data: Path) -> None:
+async def test_it_is_ready_when_the_others_are(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ensures that health over gRPC and HTTP tells the truth: not before the queue answers, and not long after it is gone."""
+    monkeypatch.setattr(dependencies, "GONE_SECONDS_MAX", 0.5)
     async with running(data, without=("queue", "inference", "gateway")) as suite:
         starting = asyncio.ensure_future(suite.start("gateway"))
         await suite.http_listens.wait()

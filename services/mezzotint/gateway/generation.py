@@ -19,7 +19,7 @@ from mezzotint.gateway.events import failure_of, response_of
 from mezzotint.gateway.jobs import KIND, Jobs
 from mezzotint.gateway.quota import Quota, Reservation, exceeded
 from mezzotint.gateway.settings import GatewaySettings
-from mezzotint.gateway.settlement import Outcome, settle
+from mezzotint.gateway.settlement import Outcome, give_back, settle
 from mezzotint.runtime import errors, logging
 from mezzotint.runtime.blobs import Blobs
 from mezzotint.runtime.clock import NewId
@@ -147,15 +147,8 @@ class Generation:
             await self.cancel()
         paid = replayed and reservation.is_later_than(job.created_at.ToNanoseconds() / 1e9)
         if paid:
-            await self._release(reservation)
+            await give_back(self._ports.quota, reservation)
         return paid
-
-    async def _release(self, reservation: Reservation) -> None:
-        try:
-            await self._ports.quota.release(reservation)
-        except MezzotintError as error:
-            # It ends by itself in time; the pictures are not to wait for it.
-            log.warning("releasing failed", reservation_id=reservation.reservation_id, reason=error.reason)
 
     def _new_job(self) -> queue_pb2.NewJob:
         return queue_pb2.NewJob(

@@ -48,3 +48,11 @@ async def settle(quota: Quota, reservation: Reservation, outcome: Outcome) -> No
         except MezzotintError as error:
             log.warning("settling failed", reservation_id=reservation.reservation_id, reason=error.reason)
         await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def give_back(quota: Quota, reservation: Reservation) -> None:
+    """Release at once or not at all: it ends by itself in time, and the pictures are not to wait for it."""
+    try:
+        await quota.release(reservation)
+    except MezzotintError as error:
+        log.warning("releasing failed", reservation_id=reservation.reservation_id, reason=error.reason)
