@@ -1,7 +1,6 @@
-"""The small pure parts: ranks, deadlines, leases, rates, backoff, page tokens, tiers."""
+"""The small pure parts: ranks, deadlines, leases, backoff, page tokens."""
 
 import bisect
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,11 +12,7 @@ from mezzotint.queue.engine import JobQuery
 from mezzotint.queue.job import JobState
 from mezzotint.queue.leases import LeaseRef, LeaseTable
 from mezzotint.queue.paging import page_start, page_token
-from mezzotint.queue.policy import PolicyInvalid, load
 from mezzotint.queue.ranks import GRAIN_BITS, Ranks
-from mezzotint.queue.rates import GrantRate
-from mezzotint.queue.tiers import parse
-from mezzotint.runtime.bundled import bundled
 from mezzotint.runtime.errors import PageTokenInvalid
 
 A, B = LeaseRef("job_a", 1), LeaseRef("job_b", 1)
@@ -107,28 +102,6 @@ def test_releasing_twice_is_told() -> None:
     assert leases.held("w1") == 1
 
 
-def test_no_time_is_promised_before_a_rate_was_measured() -> None:
-    """Ensures that an estimate is absent until grants under backlog were seen, and that idle time says nothing."""
-    rate = GrantRate()
-    for second in range(100):
-        rate.observe(second, backlog=False, cost_ms=1000)
-    assert rate.wait(1000) is None
-    rate.observe(100, backlog=True)
-    for second in range(101, 110):
-        rate.observe(second, backlog=True, cost_ms=2000)
-    assert rate.wait(60_000) == pytest.approx(30, rel=0.15)
-
-
-def test_the_rate_follows_the_present() -> None:
-    """Ensures that an hour at one speed is outweighed by minutes at another."""
-    rate = GrantRate()
-    for second in range(3600):
-        rate.observe(second, backlog=True, cost_ms=1000)
-    for second in range(3600, 3780):
-        rate.observe(second, backlog=True, cost_ms=4000)
-    assert rate.wait(4000) == pytest.approx(1, rel=0.1)
-
-
 def test_backoff_doubles_up_to_its_limit_and_jitters_downwards() -> None:
     """Ensures the pauses between attempts."""
     assert [Backoff(1, 60, lambda: 0.0).delay(attempt) for attempt in (1, 2, 3, 9)] == [1, 2, 4, 60]
@@ -145,37 +118,3 @@ def test_page_tokens_nobody_made_are_refused(token: str) -> None:
     for wrong in (token or "x", page_token(other, 77)):
         with pytest.raises(PageTokenInvalid):
             page_start(mine, wrong)
-
-
-def test_the_shipped_tiers_are_valid() -> None:
-    """Ensures that the policy that comes with the product can be used."""
-    assert [tier.name for tier in load(bundled("deploy/tiers.yaml"))] == ["free", "plus", "pro", "enterprise"]
-
-
-@pytest.mark.parametrize(
-    ("document", "said"),
-    [
-        (None, "tiers:"),
-        ({"tiers": []}, "at least one"),
-        ({"tiers": [{"weight": 1}]}, "tiers[0]"),
-        ({"tiers": [{"name": "a"}, {"name": "a"}]}, "same name"),
-        ({"tiers": [{"name": "a", "wieght": 1}]}, "wieght"),
-        ({"tiers": [{"name": "a", "weight": 0}]}, "tiers[0].weight"),
-        ({"tiers": [{"name": "a", "weight": "much"}]}, "'much'"),
-        ({"tiers": [{"name": "a", "weight": float("nan")}]}, "weight"),
-        ({"tiers": [{"name": "a", "share_min": 0.7}, {"name": "b", "share_min": 0.7}]}, "add up to 1.4"),
-    ],
-)
-def test_a_bad_policy_says_where_it_is_wrong(document: object, said: str) -> None:
-    """Ensures that whoever writes the file finds the fault."""
-    with pytest.raises(ValueError, match="tier") as caught:
-        parse(document)
-    assert said in str(caught.value)
-
-
-def test_a_policy_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    """Ensures that YAML errors come with the file and the line."""
-    path = tmp_path / "tiers.yaml"
-    path.write_text("tiers:\n  - name: [")
-    with pytest.raises(PolicyInvalid, match=r"(?s)tiers\.yaml.*line 2"):
-        load(path)

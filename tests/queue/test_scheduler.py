@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from mezzotint.queue.job import Job
 from mezzotint.queue.scheduler import Scheduler
 from mezzotint.queue.shares import TierShares
+from mezzotint.queue.shares import fill as fill_shares
 from mezzotint.queue.tiers import Tier
 from tests.queue.records import waiting
 
@@ -59,6 +60,96 @@ def test_what_a_tier_does_not_use_is_lent() -> None:
     fill(scheduler, "enterprise", "a", 2000)
     work = granted((scheduler.pick() for _ in range(500)), "tier")
     assert work["free"] / sum(work.values()) == pytest.approx(1 / 17, abs=0.01)
+
+
+def test_a_tier_gets_no_more_than_its_maximum_while_others_want_it() -> None:
+    """Ensures that the maximum holds whatever the weight, and that what nobody else wants is not refused."""
+    scheduler = Scheduler((Tier("free", 1), Tier("batch", 100, share_max=0.2)))
+    fill(scheduler, "free", "a", 800)
+    fill(scheduler, "batch", "b", 800)
+    work = granted((scheduler.pick() for _ in range(1000)), "tier")
+    assert work["batch"] / sum(work.values()) == pytest.approx(0.2, abs=0.005)
+    assert granted((scheduler.pick() for _ in range(600)), "tier") == {"batch": 600_000}
+
+
+@given(st.lists(st.tuples(st.floats(0.001, 1000), st.floats(0, 0.25), st.floats(0.25, 1)), min_size=1, max_size=4))
+def test_shares_are_by_weight_within_their_bounds(bounds: list[tuple[float, float, float]]) -> None:
+    """Ensures that shares add up to 1, keep to their bounds where that is possible, and are else in the ratio of weights."""
+    tiers = [Tier(f"t{index}", weight, low, high) for index, (weight, low, high) in enumerate(bounds)]
+    shares = fill_shares(tiers)
+    assert sum(shares.values()) == pytest.approx(1)
+    if sum(tier.share_max for tier in tiers) < 1:
+        return
+    assert all(tier.share_min - 1e-9 <= shares[tier.name] <= tier.share_max + 1e-9 for tier in tiers)
+    free = [
+        shares[tier.name] / tier.weight for tier in tiers if tier.share_min + 1e-9 < shares[tier.name] < tier.share_max - 1e-9
+    ]
+    assert not free or max(free) == pytest.approx(min(free))
+
+
+def test_a_tier_below_its_floor_is_served_first() -> None:
+    """Ensures that a tier that comes back with work it has a floor for starts next, though others are owed more."""
+    scheduler = Scheduler(TIERS)
+    for name in ("pro", "enterprise"):
+        fill(scheduler, name, "a", 500)
+    for second in range(100):
+        scheduler.pick(second)
+    fill(scheduler, "free", "a", 1)
+    job = scheduler.pick(100)
+    assert job
+    assert job.tier == "free"
+
+
+def test_a_debt_does_not_outweigh_the_floor_for_ever() -> None:
+    """Ensures that a tier whose one job was as long as a day is served again within minutes, not after a day."""
+    scheduler = Scheduler((Tier("free", 1, 0.05), Tier("pro", 1)))
+    fill(scheduler, "pro", "b", 1000)
+    fill(scheduler, "free", "a", 1, cost_ms=86_400_000)
+    while scheduler.waiting()["free"]:
+        scheduler.pick(0)
+    fill(scheduler, "free", "a", 1)
+    first = next(second for second in range(1000) if (job := scheduler.pick(second)) and job.tier == "free")
+    assert 60 < first < 1000
+
+
+def test_a_paused_tier_is_passed_over_and_lends_its_share() -> None:
+    """Ensures that a pause holds for every pick until it is over, and that the tier claims nothing for it afterwards."""
+    scheduler = Scheduler(TIERS)
+    for tier in TIERS:
+        fill(scheduler, tier.name, "a", 400)
+    scheduler.pause(frozenset({"enterprise"}))
+    assert "enterprise" not in granted((scheduler.pick() for _ in range(300)), "tier")
+    scheduler.pause(frozenset())
+    work = granted((scheduler.pick() for _ in range(300)), "tier")
+    assert work["enterprise"] / sum(work.values()) == pytest.approx(0.95 * 16 / 28, abs=0.02)
+
+
+def test_a_tier_that_understates_its_work_gains_nothing_by_it() -> None:
+    """Ensures that the real cost is charged to the tier as well: half of the work each, whatever they say it costs."""
+    scheduler = Scheduler((Tier("liars", 1), Tier("honest", 1)))
+    fill(scheduler, "liars", "a", 5000, cost_ms=100)
+    fill(scheduler, "honest", "b", 5000, cost_ms=1000)
+    work: Counter[str] = Counter()
+    for _ in range(4000):
+        job = scheduler.pick()
+        assert job
+        scheduler.release(job, 1000)
+        work[job.tier] += 1000
+    assert work["liars"] / work["honest"] == pytest.approx(1, abs=0.02)
+
+
+def test_another_policy_holds_from_the_next_pick_on() -> None:
+    """Ensures that replacing the policy keeps every job and changes the shares, for tiers dropped and added too."""
+    scheduler = Scheduler(TIERS)
+    for tier in TIERS:
+        fill(scheduler, tier.name, "a", 1000)
+    for _ in range(100):
+        scheduler.pick()
+    scheduler.replace((Tier("free", 8), Tier("plus", 1), Tier("new", 1)))
+    fill(scheduler, "new", "a", 1000)
+    work = granted((scheduler.pick() for _ in range(1200)), "tier")
+    for name, weight in {"free": 8, "plus": 1, "new": 1, "pro": 1, "enterprise": 1}.items():
+        assert work[name] / sum(work.values()) == pytest.approx(weight / 12, abs=0.01)
 
 
 def test_a_tier_that_sends_one_job_at_a_time_gains_nothing_by_it() -> None:

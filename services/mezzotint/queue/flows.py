@@ -43,7 +43,8 @@ class Flow:
 class Turns:
     """Accounts that may have a job started: aged ones, those that just came back, the others by the work they have had.
 
-    Every second turn at most is an aged account's, so that where all have aged the work still evens out.
+    Every second turn at most is given for age, so that accounts that come back, or have had little work, are not shut out by
+    those that have aged when a tier cannot keep its promise.
     """
 
     def __init__(self) -> None:
@@ -58,26 +59,24 @@ class Turns:
     def __len__(self) -> int:
         return self._count
 
-    @property
-    def aged(self) -> int:
-        """Accounts that were promoted and have not had their turn."""
-        return len(self._lanes[Lane.AGED])
-
     def welcome(self, flow: Flow) -> None:
         """An account is back after a time without work: its next job goes before those of the others."""
         self._enter(flow, Lane.FRESH)
 
     def promote(self, flow: Flow) -> None:
         """An account has waited too long: its next job goes before all others, after those promoted earlier."""
+        if flow.lane is not Lane.OLD:
+            self.place(flow)
         self._enter(flow, Lane.AGED)
 
     def place(self, flow: Flow) -> None:
-        """Put an account where its work and its jobs under way say; where it was before counts no longer."""
+        """Put an account where its work and its jobs under way say; where it was before counts no longer, but for its age."""
         if len(self._old) >= self._full:
             self._old = [entry for entry in self._old if _current(entry)]
             heapq.heapify(self._old)
             self._full = STALE_ENTRIES_MAX + 2 * len(self._old)
-        self._enter(flow, Lane.OLD)
+        if flow.lane is not Lane.AGED:
+            self._enter(flow, Lane.OLD)
         flow.key = next(self._keys)
         heapq.heappush(self._old, (flow.used, flow.in_flight, flow.key, flow))
 
@@ -90,6 +89,7 @@ class Turns:
         while self._old and not _current(self._old[0]):
             heapq.heappop(self._old)
         fresh, aged = self._lanes[Lane.FRESH], self._lanes[Lane.AGED]
+        self._fresh_run = self._fresh_run if fresh else 0
         self._aged_run = bool(aged) and not (self._aged_run and (fresh or self._old))
         if self._aged_run:
             flow = next(iter(aged.values()))
@@ -114,4 +114,4 @@ class Turns:
 def _current(entry: tuple[int, int, int, Flow]) -> bool:
     """The account is where this entry says."""
     flow = entry[3]
-    return flow.key == entry[2] and flow.lane is Lane.OLD
+    return flow.key == entry[2] and flow.lane in (Lane.OLD, Lane.AGED)

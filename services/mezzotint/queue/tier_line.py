@@ -29,7 +29,7 @@ class TierLine:
         self._latest = 0
         self.ranks = Ranks()
         self.aged = 0
-        """Starts moved up because their account had waited for too long."""
+        """Times that an account was moved up because it had waited for too long."""
 
     def __len__(self) -> int:
         return self.ranks.count
@@ -74,9 +74,8 @@ class TierLine:
         """The next job, started at `now` (seconds since the epoch), under way and charged to its account; there must be one."""
         for late in self._aging.due(now):
             self._turns.promote(late)
-        aged = self._turns.aged
+            self.aged += 1
         flow = self._turns.next()
-        self.aged += aged - self._turns.aged
         _, (job, tag) = flow.waiting.popitem(last=False)
         self.ranks.remove(tag, job.cost_ms)
         self._now = max(self._now, flow.used)
@@ -100,7 +99,7 @@ class TierLine:
         flow.in_flight -= 1
         assert flow.in_flight >= 0, f"{job.job_id} was not under way"
         flow.used += cost_ms - job.cost_ms
-        if flow.waiting and flow.lane in (Lane.OLD, Lane.NONE):
+        if flow.waiting and flow.lane is not Lane.FRESH:
             self._seat(flow)
         elif not flow.waiting:
             self._rest(flow)
@@ -111,7 +110,7 @@ class TierLine:
         self._aging = Aging(tier.wait_max_seconds)
         for flow in self._flows.values():
             flow.watched = False
-            if flow.waiting and flow.lane in (Lane.OLD, Lane.NONE):
+            if flow.waiting and flow.lane is not Lane.FRESH:
                 self._seat(flow)
             elif flow.waiting:
                 self._aging.watch(flow)

@@ -1,0 +1,171 @@
+"""Deferral, aging and policy over the wire: what a peak does to jobs, and that they survive it and a restart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mezzotint.api.queue.v1 import job_pb2
+from mezzotint.queue import transitions
+from mezzotint.queue.kinds import Moment
+from mezzotint.queue.peak import PeakMode
+from mezzotint.queue.tiers import Policy, Tier
+from mezzotint.queue.waiting_room import AFTER_PEAK, AT_PEAK, WaitingRoom
+from mezzotint.runtime.errors import StartRefused
+from mezzotint.runtime.tls import Authority
+from tests.queue.records import NOW, new
+from tests.queue.wire import Caller, queue_server, refusal, within
+from tests.support.clock import ManualClock
+
+POLICY = """
+peak: {wait_objective_seconds: 5}
+tiers:
+  - {name: free, weight: 1, share_min: 0.1, deferrable: true}
+  - {name: pro, weight: 9}
+"""
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    """A policy file with a tier that is deferred and one that is not."""
+    path = tmp_path / "policy.yaml"
+    path.write_text(POLICY)
+    return path
+
+
+async def peak(caller: Caller, clock: ManualClock) -> Any:
+    """Make the paid tier wait for long, so that a peak begins: gives a worker without credit that has done its jobs."""
+    worker = caller.worker()
+    await worker.hello()
+    for index in range(8):
+        await caller.enqueue(f"paid-{index}", tier="pro")
+    clock.advance(30)
+    await worker.send(credit={"jobs": 8})
+    for _ in range(8):
+        await worker.complete(await worker.lease())
+    return worker
+
+
+async def first(caller: Caller, job_id: str, kind: str) -> Any:
+    """The first event of this kind that a watcher sees."""
+    async for response in caller.watch(job_id):
+        if response.event.WhichOneof("event") == kind:
+            return response.event
+    raise AssertionError(f"the job ended without {kind}")
+
+
+async def deferred(caller: Caller, request_id: str, **fields: Any) -> job_pb2.Job:
+    """Enqueue free jobs until one is deferred: the controller looks at the waits every tick."""
+    for attempt in range(200):
+        job = await caller.enqueue(f"{request_id}-{attempt}", tier="free", **fields)
+        if job.state == job_pb2.JOB_STATE_DEFERRED:
+            return job
+        await caller.cancel(job.job_id)
+    raise AssertionError("no job was deferred")
+
+
+async def test_a_job_deferred_at_a_peak_is_told_so_and_done(data: Path, authority: Authority, policy: Path) -> None:
+    """Ensures that at a peak a free job is deferred with a reason and a paid one is not, and that both are done in the end."""
+    clock = ManualClock()
+    async with queue_server(data, authority, clock, tiers=policy) as caller:
+        worker = await peak(caller, clock)
+        job = await deferred(caller, "free", account_id="acct_a")
+        told = await within(first(caller, job.job_id, "deferred"))
+        assert told.sequence == 1
+        assert told.deferred.reason in (AT_PEAK, AFTER_PEAK)
+        assert (await caller.enqueue("paid", tier="pro")).state == job_pb2.JOB_STATE_QUEUED
+        await worker.send(credit={"jobs": 2})
+        leases = [await worker.lease(), await worker.lease()]
+        assert {lease.job.tier for lease in leases} == {"free", "pro"}
+        for lease in leases:
+            await worker.complete(lease)
+        assert await within(caller.history(job.job_id)) == ["deferred", "queued", "started", "succeeded"]
+
+
+async def test_deferred_jobs_survive_a_restart(data: Path, authority: Authority, policy: Path) -> None:
+    """Ensures that they are deferred still after it, and are admitted and done although the peak is forgotten."""
+    clock, ids = ManualClock(), []
+    async with queue_server(data, authority, clock, tiers=policy) as caller:
+        await peak(caller, clock)
+        ids += [(await deferred(caller, f"free-{index}", cost_ms=60_000)).job_id for index in range(3)]
+        states = [(await caller.get(job_id)).state for job_id in ids]
+        assert states.count(job_pb2.JOB_STATE_DEFERRED) >= 2
+    async with queue_server(data, authority, clock, tiers=policy) as caller:
+        states = [(await caller.get(job_id)).state for job_id in ids]
+        assert job_pb2.JOB_STATE_DEFERRED in states
+        later = await caller.enqueue("later", tier="free")
+        assert later.state == job_pb2.JOB_STATE_DEFERRED
+        worker = caller.worker("w2")
+        await worker.hello(credit=8)
+        for _ in range(4):
+            clock.advance(3600)
+            await worker.complete(await worker.lease())
+        for job_id in [*ids, later.job_id]:
+            assert (await within(caller.history(job_id)))[-1] == "succeeded"
+
+
+async def test_a_deferred_job_can_be_cancelled_and_expires(data: Path, authority: Authority, policy: Path) -> None:
+    """Ensures that deferral takes neither away from whoever asked."""
+    clock = ManualClock()
+    async with queue_server(data, authority, clock, tiers=policy) as caller:
+        await peak(caller, clock)
+        await deferred(caller, "first", cost_ms=86_400_000)
+        cancelled = await deferred(caller, "cancelled")
+        late = await deferred(caller, "late", start_within={"seconds": 20})
+        await caller.cancel(cancelled.job_id)
+        clock.advance(22)
+        assert await within(caller.history(cancelled.job_id)) == ["deferred", "cancelled"]
+        assert await within(caller.history(late.job_id)) == ["deferred", "expired"]
+
+
+async def test_a_changed_policy_file_is_in_force_without_a_restart(data: Path, authority: Authority, policy: Path) -> None:
+    """Ensures that a new tier is accepted soon after the file names it, and that a broken file takes nothing away."""
+    async with queue_server(data, authority, tiers=policy) as caller:
+        assert await refusal(caller.enqueue("r1", tier="gold")) == "TIER_UNKNOWN"
+        rewrite(policy, POLICY + "  - {name: gold}\n")
+
+        async def accepted_in_time() -> None:
+            while True:
+                try:
+                    await caller.enqueue("r2", tier="gold")
+                except Exception:  # noqa: BLE001  # refused until the file has been looked at
+                    continue
+                return
+
+        await within(accepted_in_time())
+        rewrite(policy, "tiers: 7")
+        assert (await caller.enqueue("r3", tier="gold")).tier == "gold"
+
+
+def rewrite(path: Path, content: str) -> None:
+    """Put another file in its place at once, as deployments do."""
+    path.with_suffix(".new").write_text(content)
+    path.with_suffix(".new").replace(path)
+
+
+async def test_a_bad_policy_file_stops_the_start(data: Path, authority: Authority, policy: Path) -> None:
+    """Ensures that a mistake is found before anything is served, with its line."""
+    rewrite(policy, POLICY.replace("weight: 9", "weight: nine"))
+    with pytest.raises(StartRefused, match=r"policy\.yaml:5: 'nine': write a number"):
+        async with queue_server(data, authority, tiers=policy):
+            pass
+
+
+def room() -> WaitingRoom:
+    """A waiting room under POLICY."""
+    return WaitingRoom(Policy((Tier("free", 1, 0.1, deferrable=True), Tier("pro", 9)), 5.0))
+
+
+def test_after_a_peak_newcomers_do_not_overtake_deferred_jobs() -> None:
+    """Ensures that while deferred jobs wait, new ones of their tier and kind are deferred too, and those of others are not."""
+    into = room()
+    job = transitions.accept(new("d"), "d", NOW, AT_PEAK).job
+    into.enter(job, Moment(NOW, 0.0))
+    assert into.peak.mode is PeakMode.NORMAL
+    assert into.defers("free", "image.generate") == AFTER_PEAK
+    assert into.defers("free", "image.edit") == ""
+    assert into.defers("pro", "image.generate") == ""
+    assert into.admit(Moment(NOW, 1.0)) == [job]
+    assert into.defers("free", "image.generate") == ""
