@@ -12,10 +12,7 @@ SERVICES = ("auth", "ratelimit", "queue", "inference", "gateway")
 # In this order, so that each can still reach those it calls: the gateway ends its calls, inference hands back its leases.
 STOPPED = (("gateway",), ("inference",), ("auth", "ratelimit", "queue"))
 # Whom each service calls, and the setting that says where.
-PEERS = {
-    "gateway": {"auth": "AUTH", "ratelimit": "RATELIMIT", "queue": "QUEUE", "inference": "INFERENCE"},
-    "inference": {"queue": "QUEUE_ADDRESS"},
-}
+PEERS = {"gateway": ("auth", "ratelimit", "queue", "inference"), "inference": ("queue",)}
 DEFAULT_PORTS = {"gateway": 7400, "http": 8080, "auth": 7401, "ratelimit": 7402, "queue": 7403, "inference": 7404}
 # Below the ports that systems give to outgoing connections, so that no connection takes a stopped service's port.
 FREE_PORTS = range(20_000, 32_000)
@@ -84,7 +81,7 @@ def environment(service: str, data: Path, ports: Mapping[str, int], extra: Mappi
     inherited = {name: value for name, value in os.environ.items() if name not in WITHHELD}
     prefix = f"MEZZOTINT_{service.upper()}_"
     fixed = {"MEZZOTINT_DATA": str(data), f"{prefix}HOST": HOST, port_variable(service): str(ports[service])}
-    fixed |= {f"{prefix}{setting}": f"{HOST}:{ports[peer]}" for peer, setting in PEERS.get(service, {}).items()}
+    fixed |= {f"{prefix}{peer.upper()}_ADDRESS": f"{HOST}:{ports[peer]}" for peer in PEERS.get(service, ())}
     if service == "gateway":
         fixed[port_variable("http")] = str(ports["http"])
     if dict(ports) != default_ports():

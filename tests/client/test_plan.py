@@ -45,7 +45,7 @@ def test_default_ports_come_from_the_environment(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("MEZZOTINT_QUEUE_PORT", "17403")
     ports = plan.default_ports()
     assert (ports["queue"], ports["auth"]) == (17403, 7401)
-    assert plan.environment("gateway", Path("/data"), ports, {})["MEZZOTINT_GATEWAY_QUEUE"] == "127.0.0.1:17403"
+    assert plan.environment("gateway", Path("/data"), ports, {})["MEZZOTINT_GATEWAY_QUEUE_ADDRESS"] == "127.0.0.1:17403"
 
 
 @pytest.mark.parametrize(("value", "message"), [("x", "no number"), ("7401", "cannot share")])

@@ -94,7 +94,7 @@ class Suite:
             own |= {"models": self.data.parent / "models", "queue_address": self._address("queue")}
         if name == "gateway":
             own |= {"http_port": self.http_port, "http_wait_seconds_max": 30.0}
-            own |= {peer: self._address(peer) for peer in ("auth", "ratelimit", "queue", "inference")}
+            own |= {f"{peer}_address": self._address(peer) for peer in ("auth", "ratelimit", "queue", "inference")}
         return own | QUICK.get(name, {}) | self.overrides.get(name, {})
 
     def _http_started(self, port: int) -> None:

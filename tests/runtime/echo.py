@@ -21,6 +21,8 @@ class EchoQueue(queue_pb2_grpc.QueueServiceServicer):
         self.deadlines.append(calls.deadline.get())
         if request.job_id == "missing":
             raise errors.JobNotFound("no job missing", metadata={"job_id": "missing"})
+        if request.job_id == "cut off":
+            raise errors.DependencyUnavailable("the one behind does not answer")
         if request.job_id == "defect":
             raise ValueError("a secret detail")
         if request.job_id == "wait":

@@ -34,6 +34,13 @@ async def test_errors_arrive_as_the_class_that_was_raised(echo: Echo) -> None:
         _ = [event async for event in calls.stream(echo.stub.WatchJob, queue_pb2.WatchJobRequest(job_id="x"))]
 
 
+async def test_an_outage_further_on_is_not_asked_for_again(echo: Echo) -> None:
+    """Ensures that retries do not multiply along a chain: what a server answered, the channel does not repeat."""
+    with pytest.raises(errors.DependencyUnavailable):
+        await calls.call(echo.stub.GetJob, get("cut off"))
+    assert len(echo.servicer.deadlines) == 1
+
+
 async def test_a_defect_tells_the_caller_nothing_but_that(echo: Echo) -> None:
     """Ensures that the text of an unexpected exception stays in the log."""
     with pytest.raises(errors.Internal) as caught:

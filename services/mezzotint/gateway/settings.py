@@ -22,13 +22,13 @@ class GatewaySettings(ServiceSettings):
     """Serve plain HTTP on an address that others can reach. Only behind a proxy that ends TLS."""
     public_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
     """How clients reach the HTTP door, for links to pictures; empty: as the request's Host header says."""
-    auth: str = "127.0.0.1:7401"
+    auth_address: str = "127.0.0.1:7401"
     """Where auth listens."""
-    ratelimit: str = "127.0.0.1:7402"
+    ratelimit_address: str = "127.0.0.1:7402"
     """Where ratelimit listens."""
-    queue: str = "127.0.0.1:7403"
+    queue_address: str = "127.0.0.1:7403"
     """Where queue listens."""
-    inference: str = "127.0.0.1:7404"
+    inference_address: str = "127.0.0.1:7404"
     """Where an inference process listens that can tell the models."""
     blobs_url: str = ""
     """The object store of finished pictures, as inference has it; empty: the folder `images` of the data folder."""
@@ -54,4 +54,9 @@ class GatewaySettings(ServiceSettings):
     @property
     def peers(self) -> dict[str, str]:
         """The addresses of the services behind the gateway."""
-        return {"auth": self.auth, "ratelimit": self.ratelimit, "queue": self.queue, "inference": self.inference}
+        return {
+            "auth": self.auth_address,
+            "ratelimit": self.ratelimit_address,
+            "queue": self.queue_address,
+            "inference": self.inference_address,
+        }

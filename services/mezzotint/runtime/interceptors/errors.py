@@ -12,6 +12,9 @@ from grpc_status import rpc_status
 from mezzotint.runtime import errors, logging, statuses
 
 log = logging.get(__name__)
+# This server has answered: asking it again at once would multiply retries along a chain of services. Only a server that stops
+# wants to be asked again, since another one may answer. Clients' gRPC reads it (proposal A6, server pushback).
+NO_RETRY = ("grpc-retry-pushback-ms", "-1")
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: BaseException) -> None:
@@ -22,7 +25,10 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: BaseExceptio
         error = errors.MethodUnknown("this server does not serve the method")
     if not isinstance(error, errors.MezzotintError):
         log.error("internal error", exc_info=error)
-    await context.abort_with_status(rpc_status.to_status(public_status(error)))
+    status = rpc_status.to_status(public_status(error))
+    if not isinstance(error, errors.ServerDraining):
+        status = status._replace(trailing_metadata=(*status.trailing_metadata, NO_RETRY))
+    await context.abort_with_status(status)
 
 
 def public_status(error: BaseException) -> status_pb2.Status:
