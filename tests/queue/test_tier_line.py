@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_those_who_have_aged_do_not_shut_out_the_others() -> None:
         add(into, f"a{index}", 20)
     for seconds, _ in starts(into, 400):
         if seconds > 60 and seconds % 10 == 0:
-            into.add(waiting(f"new-{seconds}", account_id=f"new-{seconds}", tier="free"))
+            into.add(replace(waiting(account_id=f"new-{seconds}"), created_at=NOW + seconds))
             assert f"new-{seconds}" in {into.pop(NOW + seconds).account_id for _ in range(2)}
     assert into.aged > 100
 
