@@ -25,6 +25,7 @@ CALLERS = 64
 # The most the contract allows.
 JOBS_A_MESSAGE = 256
 WARM_PART = 0.25
+WORKER_SECONDS_MAX = 30.0
 
 
 def open_channel(target: Target, identity: str) -> grpc.aio.Channel:
@@ -121,12 +122,13 @@ def enqueue_when_worked(target: Target, jobs: int) -> float:
 
 
 async def worker_there(stub: QueueServiceAsyncStub) -> None:
-    """Wait until a worker is connected and has credits."""
+    """Wait until a worker is connected and has credits. Raises TimeoutError."""
     request = queue_pb2.WatchStatsRequest()
     request.interval.FromMilliseconds(100)
-    async for stats in stub.WatchStats(request):
-        if stats.credits:
-            return
+    async with asyncio.timeout(WORKER_SECONDS_MAX):
+        async for stats in stub.WatchStats(request):
+            if stats.credits:
+                return
 
 
 async def enqueue(stub: QueueServiceAsyncStub, jobs: int) -> list[str]:

@@ -30,9 +30,8 @@ class Enqueued:
 async def measure(target: Target, caller: Client, worker: Client, seconds: float) -> dict[str, float]:
     """Milliseconds from the acknowledgement, and from the call, to the lease; below zero where the lease was there first."""
     jobs = int(PER_S * (seconds + WARM_SECONDS))
-    working = asyncio.ensure_future(worker.do(workers.arrivals, target, jobs))
-    enqueued = await caller.do(steadily, target, jobs)
-    arrived = await working
+    completing = worker.do(workers.arrivals, target, jobs)
+    enqueued, arrived = await asyncio.gather(caller.do(steadily, target, jobs), completing)
     counted = [name for name in enqueued if int(name) >= PER_S * WARM_SECONDS]
     after_ack = sorted((arrived[name] - enqueued[name].acknowledged) * 1e3 for name in counted)
     after_call = sorted((arrived[name] - enqueued[name].sent) * 1e3 for name in counted)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of a run. What is smaller than the figure's name says is printed beside it, and the figure is scaled up in proportion."""
+    """Of a run. Where there is less of something than a figure's name says, how much there was is printed beside it."""
 
     rounds: int
     seconds: float
@@ -20,8 +20,8 @@ class Sizes:
 FULL = Sizes(
     rounds=3,
     seconds=3.0,
-    batch_jobs=10_000,
-    lifecycle_jobs=10_000,
+    batch_jobs=40_000,
+    lifecycle_jobs=20_000,
     pickup_seconds=10.0,
     many_jobs=1_000_000,
     watchers=10_000,
@@ -30,8 +30,8 @@ FULL = Sizes(
 QUICK = Sizes(
     rounds=2,
     seconds=0.5,
-    batch_jobs=1_000,
-    lifecycle_jobs=1_000,
+    batch_jobs=3_000,
+    lifecycle_jobs=3_000,
     pickup_seconds=2.0,
     many_jobs=20_000,
     watchers=500,

@@ -55,9 +55,9 @@ async def seen(name: str, server: psutil.Process, work: Awaitable[Rate]) -> Figu
 
 async def lifecycle(target: Target, caller: Client, worker: Client, jobs: int) -> Rate:
     """The worker completes what the caller enqueues."""
-    working = asyncio.ensure_future(worker.do(workers.complete, target, jobs))
-    began = await caller.do(callers.enqueue_when_worked, target, jobs)
-    return Rate(jobs / (await working - began), jobs)
+    completing = worker.do(workers.complete, target, jobs)
+    began, ended = await asyncio.gather(caller.do(callers.enqueue_when_worked, target, jobs), completing)
+    return Rate(jobs / (ended - began), jobs)
 
 
 def raw_per_s(folder: Path, jobs: int) -> float:

@@ -21,6 +21,8 @@ CREDITS = 1024
 # The most the contract allows.
 ENDS_A_MESSAGE = 256
 HEARTBEAT_SECONDS = 2.0
+# With nothing from the queue for so long, something is wrong.
+SILENCE_SECONDS_MAX = 60.0
 # Payload → when its lease came.
 Arrivals = dict[bytes, float]
 RESULT = b"." * 100
@@ -49,7 +51,9 @@ async def _work(stub: QueueServiceAsyncStub, jobs: int, seen: Arrivals) -> float
     out.put_nowait(work_pb2.WorkRequest(credit=work_pb2.Credit(jobs=CREDITS)))
     beating = asyncio.create_task(_beat(out))
     settled = 0
-    async for response in stub.Work(_requests(out)):
+    responses = aiter(stub.Work(_requests(out)))
+    while settled < jobs:
+        response = await asyncio.wait_for(anext(responses), SILENCE_SECONDS_MAX)
         match response.WhichOneof("message"):
             case "leases":
                 now = time.perf_counter()
@@ -64,8 +68,6 @@ async def _work(stub: QueueServiceAsyncStub, jobs: int, seen: Arrivals) -> float
                 refused = [each.reason for each in response.settled.settlements if not each.accepted]
                 assert not refused, refused
                 settled += len(response.settled.settlements)
-                if settled == jobs:
-                    break
     finished = time.perf_counter()
     beating.cancel()
     out.put_nowait(None)

@@ -17,7 +17,7 @@ QUEUE_FIELDS = {
     *(f"{name}_per_s" for name in (*QUEUE_RATES, "raw_sqlite", "pickup_jobs", "watchers_opened", "engine_enqueue")),
     *(f"{name}_cpu_us" for name in QUEUE_RATES),
     *("pickup_p50_ms", "pickup_p99_ms", "pickup_from_call_p50_ms", "pickup_from_call_p99_ms", "pick_us_10k", "pick_us_1m"),
-    *("recovery_1m_s", "start_1m_s", "rss_1m_mb", "start_empty_s", "rss_empty_mb"),
+    *("recovery_1m_s", "start_1m_s", "rss_1m_mb", "rss_job_bytes", "start_empty_s", "rss_empty_mb"),
     *("watchers_10k_kb", "watchers_10k_processors", "watchers", "recovery_jobs", "pick_jobs"),
     *("load_before", "load_after", "processors", "quick"),
 }
