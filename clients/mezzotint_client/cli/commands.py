@@ -10,6 +10,7 @@ from mezzotint_client.cli.generate import generate
 from mezzotint_client.cli.grpcurl import grpcurl_flags
 from mezzotint_client.cli.jobs import jobs
 from mezzotint_client.cli.keys import keys
+from mezzotint_client.cli.queue import queue
 from mezzotint_client.cli.up import up
 
 
@@ -22,5 +23,5 @@ def main() -> None:
     """
 
 
-for command in (up, demo, generate, account, keys, jobs, certificates, grpcurl_flags):
+for command in (up, demo, generate, account, keys, jobs, queue, certificates, grpcurl_flags):
     main.add_command(command)

@@ -24,7 +24,8 @@ ADVICE: dict[type[errors.MezzotintError], str] = {
     errors.CredentialRevoked: "make another key with `mezzotint keys create NAME`",
     errors.ScopeMissing: "use a key that has this scope; `mezzotint keys create NAME --scope SCOPE` makes one",
     errors.DependencyUnavailable: "is Mezzotint running there? `mezzotint up` starts it on this machine",
-    errors.JobNotFound: "`mezzotint jobs list` shows yours",
+    errors.JobNotFound: "`mezzotint jobs list` shows yours; operators see everybody's with `mezzotint queue jobs`",
+    errors.WorkerNotFound: "`mezzotint queue workers` shows those that are connected",
     errors.ApiKeyNotFound: "`mezzotint keys list` shows yours",
 }
 
