@@ -13,6 +13,9 @@ from mezzotint.runtime.errors import JobFinished, LeaseStale, MezzotintError
 from tests.queue.records import NOW, accepted, waiting
 
 LEGAL = {
+    (JobState.DEFERRED, JobState.QUEUED),
+    (JobState.DEFERRED, JobState.CANCELLED),
+    (JobState.DEFERRED, JobState.EXPIRED),
     (JobState.QUEUED, JobState.RUNNING),
     (JobState.QUEUED, JobState.CANCELLED),
     (JobState.QUEUED, JobState.EXPIRED),
@@ -29,11 +32,15 @@ class JobMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        first = accepted(attempts_max=3)
+        first = self.begin()
         self.job, self.events = first.job, [first.event]
         self.tokens: list[int] = []
         self.counted = 0
         self.now = NOW
+
+    def begin(self) -> Transition:
+        """The job as it is accepted."""
+        return accepted(attempts_max=3)
 
     def take(self, change: Callable[[], Transition], refusal: type[MezzotintError] | None) -> bool:
         """Make a change that must be refused with `refusal`, or legal if None."""
@@ -57,7 +64,7 @@ class JobMachine(RuleBasedStateMachine):
 
     @rule(worker=st.sampled_from(["w1", "w2"]))
     def start(self, worker: str) -> None:
-        refusal = JobFinished if self.job.state.final else LeaseStale if self.job.state is JobState.RUNNING else None
+        refusal = JobFinished if self.job.state.final else None if self.job.state is JobState.QUEUED else LeaseStale
         if self.take(lambda: transitions.start(self.job, worker, self.now), refusal):
             assert self.job.token > max(self.tokens, default=0)
             self.tokens.append(self.job.token)
@@ -87,12 +94,18 @@ class JobMachine(RuleBasedStateMachine):
         self.take(change, self.refusal(token))
 
     @rule()
+    def admit(self) -> None:
+        deferred = self.job.state is JobState.DEFERRED
+        refusal = JobFinished if self.job.state.final else None if deferred else LeaseStale
+        self.take(lambda: transitions.admit(self.job, self.now), refusal)
+
+    @rule()
     def cancel(self) -> None:
         self.take(lambda: transitions.cancel(self.job, "enough", self.now), JobFinished if self.job.state.final else None)
 
     @rule()
     def expire(self) -> None:
-        begun = self.job.state is not JobState.QUEUED or self.job.attempt
+        begun = self.job.state is JobState.RUNNING or self.job.attempt
         refusal = JobFinished if self.job.state.final else LeaseStale if begun else None
         self.take(lambda: transitions.expire(self.job, self.now), refusal)
 
@@ -108,6 +121,15 @@ class JobMachine(RuleBasedStateMachine):
         assert (self.job.finished_at is not None) == self.job.state.final
 
 
+class DeferredJobMachine(JobMachine):
+    """The same with a job that waits for its time first."""
+
+    def begin(self) -> Transition:
+        return accepted(attempts_max=3, not_before=NOW + 60)
+
+
+TestDeferredJobMachine = DeferredJobMachine.TestCase
+TestDeferredJobMachine.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
 TestJobMachine = JobMachine.TestCase
 TestJobMachine.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
 

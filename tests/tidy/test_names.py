@@ -15,7 +15,7 @@ TOP_LEVEL = {
 # What a domain module must not know: the wire, the store, the environment.
 NOT_IN_A_DOMAIN = ("grpc", "apsw", "sqlite3", "os.environ", "fastapi", "starlette", "uvicorn", "pydantic_settings")
 EDGES = re.compile(
-    r"(^|/)(service|app|settings|__main__|worker|accounts|telemetry|metrics)\.py$|/(http|engines)/|(^|/)sqlite_\w+\.py$"
+    r"(^|/)((\w+_)?service|app|settings|__main__|worker|accounts|telemetry|metrics)\.py$|/(http|engines)/|(^|/)sqlite_\w+\.py$"
 )
 
 

@@ -8,8 +8,8 @@ APP_LINES_MAX = 80
 PROTO_LINES_MAX = 300
 METHODS_MAX = 12
 PUBLIC_NAMES_MAX = 7
-# The catalogue of errors is one list by design; a servicer has as many methods as its contract.
-MANY_NAMES = {"services/mezzotint/runtime/errors.py"}
+# The catalogue of errors is one list by design, a state machine has a function an arrow, a servicer a method an RPC.
+MANY_NAMES = {"services/mezzotint/runtime/errors.py", "services/mezzotint/queue/transitions.py"}
 
 
 def test_no_file_is_too_long() -> None:

@@ -41,7 +41,7 @@ PAUSED = Gauge("mezzotint_queue_tier_paused", "1: an operator stopped the tier."
 WORKERS = Gauge("mezzotint_queue_workers", "Streams of workers that are open.")
 CREDITS = Gauge("mezzotint_queue_credits", "Credits not used yet.")
 PEAK_MODE = Gauge("mezzotint_queue_peak_mode", "1 for the mode that the queue is in.", ["mode"])
-PAID_WAIT_SECONDS = Gauge("mezzotint_queue_paid_wait_p95_seconds", "The 95th percentile of the paid tiers' wait.")
+PAID_WAIT_SECONDS = Gauge("mezzotint_queue_paid_wait_seconds", "The 95th percentile of the paid tiers' wait.")
 
 
 def observe(change: Transition) -> None:
