@@ -42,7 +42,7 @@ async def working(settings: InferenceSettings, authority: Authority) -> AsyncIte
 async def begin(queue: ScriptedQueue, *, heartbeat_seconds: float = 5) -> Conversation:
     """A stream whose worker was welcomed and has asked for work."""
     talk = await queue.conversation()
-    await talk.hear("hello")
+    assert (await talk.hear("hello")).slots == 4
     talk.welcome(heartbeat_seconds=heartbeat_seconds)
     assert (await talk.hear("credit")).jobs == 4
     return talk

@@ -91,7 +91,7 @@ async def test_a_page_token_belongs_to_its_filters(queue: Caller, other: dict[st
 async def test_a_stream_refuses_a_job_alone(queue: Caller) -> None:
     """Ensures that a time too far away in a batch is refused for its own job and the others are accepted."""
     jobs = [new_job("r1", labels={"a": "b"}), new_job("r2", not_before={"seconds": 2**40}), new_job("r3")]
-    call = queue.stub.EnqueueJobs()
+    call: Any = queue.stub.EnqueueJobs()
     await call.write(queue_pb2.EnqueueJobsRequest(jobs=jobs))
     await call.done_writing()
     outcomes = (await within(call.read())).outcomes

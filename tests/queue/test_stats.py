@@ -78,7 +78,8 @@ async def test_metrics_count_what_happens(data: Path, authority: Authority) -> N
 
 def test_gauges_show_the_figures() -> None:
     """Ensures that what a dashboard shows is what WatchStats says, and that the mode before does not stay."""
-    clock, shown = ManualClock(), []
+    clock = ManualClock()
+    shown: list[PeakMode] = []
     count = TierCount("gold", queued=3, deferred=2, running=1, oldest_wait=4.5, starts_per_second=0.0, share=0.0)
 
     def read() -> Stats:

@@ -36,6 +36,11 @@ class Capacity:
         self._tell()
 
     @property
+    def slots(self) -> int:
+        """Pictures with guidance, which take two rows, that one call has room for; 1 at least."""
+        return max(1, self._rows_max // 2)
+
+    @property
     def free(self) -> int:
         """Pictures with guidance, which take two rows, that could begin at once; 0 as well while decoding lags behind."""
         return 0 if self._decoding > self._rows_max else max(0, self._rows_max - self._rows) // 2

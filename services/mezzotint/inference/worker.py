@@ -73,7 +73,7 @@ class Worker:
     async def _work(self, drain_seconds: float) -> None:
         """One stream, from Hello to its end. Raises what ended it when it was not its own end."""
         stream = WorkStream()
-        hello = work_pb2.Hello(worker_id=self._id, kinds=[KIND], held=self._held.refs())
+        hello = work_pb2.Hello(worker_id=self._id, kinds=[KIND], held=self._held.refs(), slots=self._capacity.slots)
         try:
             async with asyncio.TaskGroup() as tasks:
                 beside: list[asyncio.Task[None]] = []
