@@ -4,27 +4,17 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from mezzotint.queue import sqlite_changes, sqlite_store, transitions
 from mezzotint.queue.job import NewJob
+from mezzotint.queue.sqlite_changes import Entry
 from mezzotint.queue.sqlite_writer import LOG_PAGES_MAX
 from mezzotint.runtime.clock import new_id
 
 ROWS_A_TRANSACTION = 256
 Statements = list[tuple[str, list[tuple[Any, ...]]]]
-
-
-class _Recorder:
-    """Stands where the engine's statements expect a connection, and writes them down."""
-
-    def __init__(self) -> None:
-        self.statements: list[tuple[str, tuple[Any, ...]]] = []
-
-    def execute(self, statement: str, values: tuple[Any, ...]) -> None:
-        self.statements.append((statement, values))
 
 
 def jobs_per_s(parent: Path, news: list[NewJob]) -> float:
@@ -57,9 +47,9 @@ def _transactions(news: list[NewJob]) -> Iterator[Statements]:
     """The rows of each transaction, those of one statement together."""
     now = time.time()
     for start in range(0, len(news), ROWS_A_TRANSACTION):
-        recorder: Any = _Recorder()
+        entries = []
         for number, new in enumerate(news[start : start + ROWS_A_TRANSACTION], start + 1):
             accepted = transitions.accept(new, new_id("job"), now)
-            sqlite_changes.insert(recorder, replace(accepted.job, number=number), new, accepted.event)
-        ordered = sorted(recorder.statements, key=lambda each: each[0])
-        yield [(statement, [values for _, values in group]) for statement, group in groupby(ordered, key=lambda each: each[0])]
+            entries.append(Entry(replace(accepted.job, number=number), new, new.fingerprint(), accepted.event))
+        tables = sqlite_changes.rows_of(entries).items()
+        yield [(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows) for table, rows in tables if rows]

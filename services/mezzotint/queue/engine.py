@@ -1,5 +1,6 @@
 """The port to whatever keeps jobs: durable, and the only judge of what was accepted."""
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,8 +42,9 @@ class JobQuery:
 class Engine(Protocol):
     """Keeps jobs, their payloads, results and events.
 
-    Every change is atomic, and durable when the call returns. Changes of one job come one after the other, each from the
-    record that the one before left; the engine refuses any other as a defect. Changes and reads raise StoreUnavailable when
+    Every change is atomic, begins with the call, and is durable when its outcome is there; nothing undoes one that has begun.
+    Changes of one job come one after the other, each when the one before is durable and from the record that it left; the
+    engine refuses any other as a defect. Changes and reads raise StoreUnavailable when
     the store has failed; nothing is known then of the change under way, and the process must stop and recover.
     """
 
@@ -50,7 +52,7 @@ class Engine(Protocol):
         """Every job that is not final, in the order of acceptance. Called once, before anything else."""
         ...
 
-    async def enqueue(self, accepted: Transition, new: NewJob, refusal: MezzotintError | None = None) -> Enqueued:
+    def enqueue(self, accepted: Transition, new: NewJob, refusal: MezzotintError | None = None) -> Awaitable[Enqueued]:
         """Keep a new job, or find the one that an earlier call with its account and request id made.
 
         With `refusal`, only the latter; a new job is refused with it. A job that redrives another marks it in the same change.
@@ -58,11 +60,11 @@ class Engine(Protocol):
         """
         ...
 
-    async def start(self, change: Transition) -> bytes:
+    def start(self, change: Transition) -> Awaitable[bytes]:
         """Make a change to RUNNING and give the payload. Raises StorageFull."""
         ...
 
-    async def commit(self, change: Transition) -> None:
+    def commit(self, change: Transition) -> Awaitable[None]:
         """Make any other change. Raises StorageFull."""
         ...
 

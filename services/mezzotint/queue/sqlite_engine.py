@@ -1,21 +1,19 @@
 """Jobs in one SQLite file: write-ahead log, fsync before every answer, one thread that writes and one that reads."""
 
 import asyncio
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import apsw
 
 from mezzotint.queue import sqlite_changes, sqlite_search, sqlite_store
 from mezzotint.queue.engine import Enqueued, JobQuery
 from mezzotint.queue.job import Job, JobEvent, JobState, NewJob, Transition
+from mezzotint.queue.sqlite_admission import Admission, Candidate
 from mezzotint.queue.sqlite_reader import SqliteReader
 from mezzotint.queue.sqlite_schema import FINISHED_JOBS, HOT_JOBS, event_of, job_of
 from mezzotint.queue.sqlite_writer import Committed, SqliteWriter
-from mezzotint.runtime.errors import JobNotFound, MezzotintError, StorageFull
-
-STORAGE_RETRY_SECONDS = 30.0
+from mezzotint.runtime.errors import JobNotFound, MezzotintError
 
 
 class SqliteEngine:
@@ -23,6 +21,7 @@ class SqliteEngine:
 
     def __init__(self, store: sqlite_store.SqliteStore, committed: Committed) -> None:
         self._store = store
+        self._admission = Admission(store)
         self.writer = SqliteWriter(store.writing, asyncio.get_running_loop(), committed)
         self.reader = SqliteReader(store.reading, self.writer.fail)
         self.writer.start()
@@ -54,40 +53,17 @@ class SqliteEngine:
         """Every job that is not final."""
         return await self.reader.run(lambda reading: [job_of(row) for row in reading.execute(f"{HOT_JOBS} ORDER BY number")])
 
-    async def enqueue(self, accepted: Transition, new: NewJob, refusal: MezzotintError | None = None) -> Enqueued:
+    def enqueue(self, accepted: Transition, new: NewJob, refusal: MezzotintError | None = None) -> "asyncio.Future[Enqueued]":
         """Keep a new job or find the earlier one."""
+        return self.writer.submit(self._admission.admit, Candidate(accepted, new, refusal))
 
-        def work(writing: apsw.Connection) -> Enqueued:
-            if earlier := sqlite_changes.find_request(writing, new):
-                return Enqueued(earlier, replayed=True)
-            if refusal:
-                raise refusal
-            if not self._store.has_room():
-                raise StorageFull("the queue's store is full; try again later", retry_after=STORAGE_RETRY_SECONDS)
-            if new.redrives:
-                sqlite_changes.require_dead(writing, new.redrives)
-            job = replace(accepted.job, number=self._store.next_number())
-            sqlite_changes.insert(writing, job, new, accepted.event)
-            if new.redrives:
-                sqlite_changes.mark_redriven(writing, new.redrives, job.job_id)
-            return Enqueued(job, replayed=False)
-
-        return await self.writer.run(work)
-
-    async def start(self, change: Transition) -> bytes:
+    def start(self, change: Transition) -> "asyncio.Future[bytes]":
         """Make a change to RUNNING and give the payload."""
+        return self.writer.submit(start, change)
 
-        def work(writing: apsw.Connection) -> bytes:
-            sqlite_changes.move(writing, change)
-            payload: Any = writing.execute("SELECT payload FROM body WHERE number = ?", (change.job.number,)).get
-            return bytes(payload)
-
-        return await self.writer.run(work)
-
-    async def commit(self, change: Transition) -> None:
+    def commit(self, change: Transition) -> "asyncio.Future[None]":
         """Make any other change."""
-        apply = sqlite_changes.finish if change.job.state.final else sqlite_changes.move
-        await self.writer.run(lambda writing: apply(writing, change))
+        return self.writer.submit(finish if change.job.state.final else move, change)
 
     async def find(self, job_id: str) -> tuple[Job, bytes]:
         """A job and its result."""
@@ -122,3 +98,21 @@ class SqliteEngine:
     async def forget(self, finished_before: float, limit: int) -> int:
         """Drop jobs that were final before a moment."""
         return await self.writer.run(lambda writing: sqlite_changes.forget(writing, finished_before, limit))
+
+
+def start(writing: apsw.Connection, changes: Sequence[Transition]) -> list[bytes]:
+    """A group of the writer: jobs begin."""
+    sqlite_changes.move(writing, changes)
+    return sqlite_changes.payloads(writing, changes)
+
+
+def move(writing: apsw.Connection, changes: Sequence[Transition]) -> list[None]:
+    """A group of the writer: jobs go on."""
+    sqlite_changes.move(writing, changes)
+    return [None] * len(changes)
+
+
+def finish(writing: apsw.Connection, changes: Sequence[Transition]) -> list[None]:
+    """A group of the writer: jobs end."""
+    sqlite_changes.finish(writing, changes)
+    return [None] * len(changes)

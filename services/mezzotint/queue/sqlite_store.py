@@ -1,6 +1,7 @@
 """The files of the SQLite engine: opened by one server at a time, checked after an unclean stop, closed in order."""
 
 import fcntl
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import apsw
 from apsw import sqlite_extra
 
-from mezzotint.queue import sqlite_damage
+from mezzotint.queue import sqlite_damage, sqlite_rows
 from mezzotint.queue.engine import StoreUnavailable
 from mezzotint.queue.sqlite_schema import ADDED, MIGRATIONS, TABLES, VERSION
 from mezzotint.runtime import logging
@@ -45,12 +46,12 @@ class SqliteStore:
         self.numbers += 1
         return self.numbers
 
-    def has_room(self) -> bool:
-        """New jobs may still come: the reserve is not touched. On the writing thread."""
+    def bytes_left(self) -> float:
+        """How much new jobs may still take: the reserve is not touched. On the writing thread."""
         if not self.pages_max:
-            return True
+            return math.inf
         used = _pragma(self.writing, "page_count") - _pragma(self.writing, "freelist_count")
-        return used < self.pages_max * (1 - RESERVE_PART)
+        return (self.pages_max * (1 - RESERVE_PART) - used) * PAGE_BYTES
 
     def close(self, *, clean: bool) -> None:
         """Close both connections and give the lock back. `clean`: the next start need not check the database.
@@ -166,7 +167,7 @@ def _make_ready(writing: apsw.Connection, path: Path) -> None:
 
 def _connect(path: Path, flags: int) -> apsw.Connection:
     """One connection, set to fsync the log at every commit."""
-    connection = apsw.Connection(str(path), flags, vfs=sqlite_damage.VFS)
+    connection = apsw.Connection(str(path), flags, vfs=sqlite_damage.VFS, statementcachesize=sqlite_rows.STATEMENTS_KEPT)
     try:
         connection.set_busy_timeout(5000)
         if flags & apsw.SQLITE_OPEN_READWRITE:

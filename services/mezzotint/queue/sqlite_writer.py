@@ -1,15 +1,15 @@
-"""One thread that writes: it takes operations as they come, commits many at once, and answers after fsync.
+"""One thread that writes: it takes the operations that wait, commits them at once, and answers after fsync.
 
-Commits at once when nothing more waits, else after BATCH_OPERATIONS_MAX operations or BATCH_SECONDS_MAX. Checkpoints run here
-too, between batches. A full disk refuses the operations that do not fit; any other error stops the writer for good.
+What is asked for in one turn of the event loop is handed over together, so that it costs one wake-up of the thread. While the
+thread commits, the next batch gathers; nothing waits for more to come. Checkpoints run here too, between batches. A full disk
+refuses the operations that do not fit; any other error stops the writer for good.
 """
 
 import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import apsw
@@ -19,12 +19,15 @@ from mezzotint.runtime import logging
 from mezzotint.runtime.errors import MezzotintError, StorageFull
 
 log = logging.get(__name__)
+Item = TypeVar("Item")
 Result = TypeVar("Result")
-Outcome = tuple["Operation", Any, BaseException | None]
+# Does operations of one kind inside the transaction under way, and gives for each its value or the error that refuses it. It
+# checks an operation before it writes for it, and raises only what must stop the store, or apsw.FullError.
+Group = Callable[[apsw.Connection, Sequence[Item]], Sequence[Result | MezzotintError]]
 # Told of a commit: the seconds that COMMIT took, the operations in it, and the bytes of the log that are not checkpointed.
 Committed = Callable[[float, int, int], None]
+# A transaction with so many operations takes no more; the last hand-over may bring it up to twice as many.
 BATCH_OPERATIONS_MAX = 256
-BATCH_SECONDS_MAX = 0.002
 # The write-ahead log is copied into the database when it is longer than this, and emptied when nothing was written for a while.
 LOG_PAGES_MAX = 1024
 LOG_FRAME_BYTES = 4096 + 24
@@ -32,12 +35,16 @@ IDLE_SECONDS = 1.0
 RETRY_SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
 class Operation:
-    """Work inside the next transaction, and where its outcome goes. It checks before it writes: raising must undo nothing."""
+    """One thing to do in a transaction, and what became of it."""
 
-    work: Callable[[apsw.Connection], Any]
-    outcome: "asyncio.Future[Any]"
+    __slots__ = ("group", "item", "outcome", "value")
+
+    def __init__(self, group: Group[Any, Any], item: Any, outcome: "asyncio.Future[Any]") -> None:
+        self.group = group
+        self.item = item
+        self.outcome = outcome
+        self.value: Any = None
 
 
 class SqliteWriter:
@@ -47,7 +54,8 @@ class SqliteWriter:
         self._connection = connection
         self._tell = committed
         self._loop = loop
-        self._waiting: queue.SimpleQueue[Operation | None] = queue.SimpleQueue()
+        self._gathered: list[Operation] = []
+        self._waiting: queue.SimpleQueue[list[Operation] | None] = queue.SimpleQueue()
         self._stopping = False
         self._log_pages = 0
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
@@ -59,19 +67,33 @@ class SqliteWriter:
         """Take operations."""
         self._thread.start()
 
+    def submit(self, group: Group[Item, Result], item: Item) -> "asyncio.Future[Result]":
+        """Have `group` do `item`. The future is done once that is on disk, or fails as `run` does; cancelling it is in vain."""
+        outcome: asyncio.Future[Result] = self._loop.create_future()
+        if self._stopping:
+            outcome.set_exception(StoreUnavailable("the store does not take changes any more; the server is stopping"))
+            return outcome
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(Operation(group, item, outcome))
+        return outcome
+
     async def run(self, work: Callable[[apsw.Connection], Result]) -> Result:
         """What `work` gives, once it is on disk. Raises what it raises, StorageFull, StoreUnavailable."""
-        if self._stopping:
-            raise StoreUnavailable("the store does not take changes any more; the server is stopping")
-        outcome: asyncio.Future[Result] = self._loop.create_future()
-        self._waiting.put(Operation(work, outcome))
-        return await outcome
+        return await self.submit(each, work)
 
     async def stop(self) -> None:
         """Do what waits and end the thread."""
         self._stopping = True
+        self._hand_over()
         self._waiting.put(None)
         await asyncio.to_thread(self._thread.join)
+
+    def _hand_over(self) -> None:
+        """Give the thread what was asked for in this turn."""
+        for first in range(0, len(self._gathered), BATCH_OPERATIONS_MAX):
+            self._waiting.put(self._gathered[first : first + BATCH_OPERATIONS_MAX])
+        self._gathered = []
 
     def _run(self) -> None:
         try:
@@ -81,63 +103,64 @@ class SqliteWriter:
             self._loop.call_soon_threadsafe(self.fail, error)
 
     def _next_batch(self) -> list[Operation] | None:
-        """Wait for work; None when the writer is to stop. The first of the batch alone: the rest is taken while it is done."""
+        """Everything that waits, once there is something; None when the writer is to stop."""
         while True:
             try:
-                first = self._waiting.get(timeout=IDLE_SECONDS if self._log_pages else None)
+                batch = self._waiting.get(timeout=IDLE_SECONDS if self._log_pages else None)
             except queue.Empty:
                 self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
                 self._log_pages = 0
                 continue
-            return None if first is None else [first]
+            return None if batch is None else self._fill(batch)
+
+    def _fill(self, batch: list[Operation]) -> list[Operation]:
+        """The batch with what waits behind it."""
+        while len(batch) < BATCH_OPERATIONS_MAX:
+            try:
+                more = self._waiting.get_nowait()
+            except queue.Empty:
+                break
+            if more is None:
+                self._waiting.put(None)
+                break
+            batch += more
+        return batch
 
     def _commit(self, batch: list[Operation]) -> None:
-        outcomes: list[Outcome] = []
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._fill(batch, outcomes)
-            began = time.perf_counter()
-            self._connection.execute("COMMIT")
-            seconds = time.perf_counter() - began
+            seconds = self._transact(batch)
         except apsw.FullError:
-            roll_back(self._connection)
-            outcomes, seconds = [outcome for operation in batch for outcome in self._alone(operation)], 0.0
+            seconds = 0.0
+            for operation in batch:
+                self._alone(operation)
         except BaseException:
             self._loop.call_soon_threadsafe(refuse, batch)
             raise
-        self.committed += len(outcomes)
-        self._loop.call_soon_threadsafe(settle, outcomes)
-        self._tell(seconds, len(outcomes), self._log_pages * LOG_FRAME_BYTES)
+        self.committed += len(batch)
+        self._loop.call_soon_threadsafe(settle, batch)
+        self._tell(seconds, len(batch), self._log_pages * LOG_FRAME_BYTES)
         if self._log_pages > LOG_PAGES_MAX:
             self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
 
-    def _fill(self, batch: list[Operation], outcomes: list[Outcome]) -> None:
-        """Do the first operation and those that come while there is room and time for them."""
-        end = time.monotonic() + BATCH_SECONDS_MAX
-        outcomes.append(attempt(self._connection, batch[0]))
-        while len(batch) < BATCH_OPERATIONS_MAX and time.monotonic() < end:
-            try:
-                operation = self._waiting.get_nowait()
-            except queue.Empty:
-                return
-            if operation is None:
-                self._waiting.put(None)
-                return
-            batch.append(operation)
-            outcomes.append(attempt(self._connection, operation))
-
-    def _alone(self, operation: Operation) -> list[Outcome]:
-        """One operation in a transaction of its own, after a batch did not fit the disk."""
+    def _transact(self, batch: Sequence[Operation]) -> float:
+        """Do the operations in one transaction; gives the seconds of its COMMIT. Raises FullError, with all of it undone."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            outcome = attempt(self._connection, operation)
+            fill(self._connection, batch)
+            began = time.perf_counter()
             self._connection.execute("COMMIT")
         except apsw.FullError:
             roll_back(self._connection)
-            return [
-                (operation, None, StorageFull("the queue's disk or store is full; try again later", retry_after=RETRY_SECONDS))
-            ]
-        return [outcome]
+            raise
+        return time.perf_counter() - began
+
+    def _alone(self, operation: Operation) -> None:
+        """One operation in a transaction of its own, after a batch did not fit the disk."""
+        try:
+            self._transact([operation])
+        except apsw.FullError:
+            text = "the queue's disk or store is full; try again later"
+            operation.value = StorageFull(text, retry_after=RETRY_SECONDS)
 
     def _checkpoint(self, mode: int) -> None:
         try:
@@ -156,8 +179,9 @@ class SqliteWriter:
         if not self.failed.done():
             log.error("the store failed; stopping", exc_info=error)
             self.failed.set_exception(failure)
-        left = [operation for _ in range(self._waiting.qsize()) if (operation := self._waiting.get())]
-        refuse(left)
+        self._hand_over()
+        for _ in range(self._waiting.qsize()):
+            refuse(self._waiting.get() or [])
         return failure
 
 
@@ -167,26 +191,43 @@ def roll_back(connection: apsw.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def attempt(connection: apsw.Connection, operation: Operation) -> Outcome:
-    """Do one operation; an expected failure is an outcome, any other ends the transaction."""
+def fill(connection: apsw.Connection, batch: Sequence[Operation]) -> None:
+    """Do the operations, those of one group together. No two of a batch are of the same job, so their order is free."""
+    groups: dict[Group[Any, Any], list[Operation]] = {}
+    for operation in batch:
+        groups.setdefault(operation.group, []).append(operation)
+    for group, operations in groups.items():
+        values = group(connection, [operation.item for operation in operations])
+        for operation, value in zip(operations, values, strict=True):
+            operation.value = value
+
+
+def each(connection: apsw.Connection, works: Sequence[Callable[[apsw.Connection], Any]]) -> list[Any]:
+    """A group whose operations are functions."""
+    return [attempt(connection, work) for work in works]
+
+
+def attempt(connection: apsw.Connection, work: Callable[[apsw.Connection], Any]) -> Any:
+    """What `work` gives, or the expected failure that it raises."""
     try:
-        return operation, operation.work(connection), None
+        return work(connection)
     except MezzotintError as error:
-        return operation, None, error
+        return error
 
 
-def settle(outcomes: list[Outcome]) -> None:
-    """Tell everybody who still waits what became of their operation. On the event loop."""
-    for operation, value, error in outcomes:
+def settle(batch: Sequence[Operation]) -> None:
+    """Tell everybody who still waits what became of their operation, in the order they asked. On the event loop."""
+    for operation in batch:
         if operation.outcome.done():
             continue
-        if error:
-            operation.outcome.set_exception(error)
+        if isinstance(operation.value, BaseException):
+            operation.outcome.set_exception(operation.value)
         else:
-            operation.outcome.set_result(value)
+            operation.outcome.set_result(operation.value)
 
 
-def refuse(batch: list[Operation]) -> None:
+def refuse(batch: Sequence[Operation]) -> None:
     """Tell everybody that the store has failed. On the event loop."""
-    error = StoreUnavailable("the store failed; it is not known whether the change was kept")
-    settle([(operation, None, error) for operation in batch])
+    for operation in batch:
+        operation.value = StoreUnavailable("the store failed; it is not known whether the change was kept")
+    settle(batch)

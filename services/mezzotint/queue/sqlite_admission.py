@@ -1,0 +1,92 @@
+"""Which of the jobs that come at once are new, and which were accepted before or cannot be."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import apsw
+
+from mezzotint.queue import sqlite_changes
+from mezzotint.queue.engine import Enqueued
+from mezzotint.queue.job import NewJob, Transition
+from mezzotint.queue.sqlite_changes import Entry
+from mezzotint.queue.sqlite_store import SqliteStore
+from mezzotint.runtime.errors import MezzotintError, RequestIdReused, StorageFull
+
+STORAGE_RETRY_SECONDS = 30.0
+# What a job is taken to need in the database besides its payload, before it is known.
+JOB_BYTES = 1200
+
+
+class Candidate(NamedTuple):
+    """A job that somebody wants accepted; with `refusal` only if it was accepted before."""
+
+    accepted: Transition
+    new: NewJob
+    refusal: MezzotintError | None
+
+
+class Admission:
+    """Judges new jobs and writes those that are accepted. On the writing thread, inside a transaction."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def admit(self, connection: apsw.Connection, candidates: Sequence[Candidate]) -> list[Enqueued | MezzotintError]:
+        """A group of the writer: what becomes of each."""
+        batch = Batch(connection, self._store, candidates)
+        outcomes = [batch.judge(candidate) for candidate in candidates]
+        sqlite_changes.insert(connection, batch.entries)
+        return outcomes
+
+
+class Batch:
+    """The jobs of one transaction; `entries` are those to be written."""
+
+    def __init__(self, connection: apsw.Connection, store: SqliteStore, candidates: Sequence[Candidate]) -> None:
+        self.entries: list[Entry] = []
+        self._connection = connection
+        self._store = store
+        self._kept = sqlite_changes.find_requests(connection, [candidate.new for candidate in candidates])
+        self._made: dict[tuple[str, str], Entry] = {}
+        self._bytes_left = store.bytes_left()
+
+    def judge(self, candidate: Candidate) -> Enqueued | MezzotintError:
+        """What becomes of one; nothing is written for one that is refused."""
+        new, key = candidate.new, (candidate.new.account_id, candidate.new.request_id)
+        fingerprint = new.fingerprint()
+        try:
+            return self._earlier(key, fingerprint) or self._accept(candidate, key, fingerprint)
+        except MezzotintError as error:
+            return error
+
+    def _earlier(self, key: tuple[str, str], fingerprint: bytes) -> Enqueued | None:
+        """The job that a request with this account and id made before, or made a moment ago in this batch."""
+        if made := self._made.get(key):
+            require_same(made.fingerprint, fingerprint, key)
+            return Enqueued(made.job, replayed=True)
+        if kept := self._kept.get(key):
+            require_same(kept[1], fingerprint, key)
+            return Enqueued(sqlite_changes.find(self._connection, kept[0]), replayed=True)
+        return None
+
+    def _accept(self, candidate: Candidate, key: tuple[str, str], fingerprint: bytes) -> Enqueued:
+        accepted, new = candidate.accepted, candidate.new
+        if candidate.refusal:
+            raise candidate.refusal
+        if self._bytes_left <= 0:
+            raise StorageFull("the queue's store is full; try again later", retry_after=STORAGE_RETRY_SECONDS)
+        if new.redrives:
+            sqlite_changes.require_dead(self._connection, new.redrives)
+            sqlite_changes.mark_redriven(self._connection, new.redrives, accepted.job.job_id)
+        job = replace(accepted.job, number=self._store.next_number())
+        self._made[key] = entry = Entry(job, new, fingerprint, accepted.event)
+        self.entries.append(entry)
+        self._bytes_left -= len(new.payload) + JOB_BYTES
+        return Enqueued(job, replayed=False)
+
+
+def require_same(made: bytes, fingerprint: bytes, key: tuple[str, str]) -> None:
+    """Raises RequestIdReused when a request id comes again with another job."""
+    if made != fingerprint:
+        raise RequestIdReused(f"request id {key[1]!r} was used for another job; choose a new one")
