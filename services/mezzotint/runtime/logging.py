@@ -3,7 +3,9 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -15,6 +17,17 @@ SECRET_NAMES = re.compile(
 )
 # API keys of ours, signed tokens and bearer headers, wherever they stand in a text.
 SECRET_VALUES = re.compile(r"mzt_\w{8,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|(?<=Bearer )\S+")
+
+
+# What every line of the call being served says of it; set by the layers around the call.
+about: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxyType({}))
+
+
+def name_call(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: add what is known of the call being served. Read only here: few calls write a line."""
+    for name, value in about.get().items():
+        event.setdefault(name, value)
+    return event
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -44,6 +57,7 @@ def configure(service: str, level: str) -> None:
 
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
+        name_call,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,

@@ -1,5 +1,6 @@
 """Admits a call only if the contract admits its caller; see mezzotint/api/access/v1/access.proto."""
 
+from collections.abc import Awaitable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -9,10 +10,11 @@ from google.protobuf import descriptor_pool
 
 from mezzotint.api.access.v1 import access_pb2
 from mezzotint.runtime.errors import CallerNotAllowed, CredentialInvalid, CredentialMissing, ScopeMissing
-from mezzotint.runtime.interceptors.pipeline import Call
+from mezzotint.runtime.interceptors.pipeline import Call, Layer
 from mezzotint.runtime.tls import SPIFFE_PREFIX
 
 _BEARER = "bearer "
+_SPIFFE_PREFIX = SPIFFE_PREFIX.encode()
 
 
 @dataclass(frozen=True)
@@ -45,29 +47,38 @@ def caller() -> Principal:
     return found
 
 
-class AccessLayer:
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The access option of a method, and what most calls are decided by."""
+
+    access: access_pb2.Access
+    anonymous: bool
+    services: frozenset[str]
+
+    @classmethod
+    def of(cls, method: str) -> "Rule":
+        """The rule of a method, by its full name."""
+        access = rule_of(method)
+        return cls(access, access.anonymous, frozenset(access.services) - {""})
+
+
+class AccessLayer(Layer):
     """Checks the caller of each call against the method's rule. `verifier` is None where no end user may call."""
 
     def __init__(self, verifier: Verifier | None = None) -> None:
         self._verifier = verifier
-        self._rules: dict[str, access_pb2.Access] = {}
+        self._rules: dict[str, Rule] = {}
 
-    async def enter(self, call: Call) -> None:
-        """Let the call pass or raise why not."""
-        rule = self._rules.get(call.method) or self._rules.setdefault(call.method, rule_of(call.method))
+    def enter(self, call: Call) -> Awaitable[Principal] | None:
+        """Let the call pass, or raise why not; an end user's credential takes a while."""
+        found = self._rules.get(call.method) or self._rules.setdefault(call.method, Rule.of(call.method))
         service = _service_identity(call.context)
-        structlog.contextvars.bind_contextvars(caller=service or "end user")
-        if rule.anonymous or (service and service in rule.services):
-            return
-        if not rule.scopes or self._verifier is None:
+        call.about["caller"] = service or "end user"
+        if found.anonymous or service in found.services:
+            return None
+        if not found.access.scopes or self._verifier is None:
             raise CallerNotAllowed(f"{call.method} is not for {service or 'end users'}", metadata={"method": call.method})
-        await admit(call.metadata, rule, self._verifier)
-
-    def receive(self, call: Call, message: Any) -> None:
-        """Nothing: the caller is the same for all messages."""
-
-    def leave(self, call: Call) -> None:
-        """Nothing."""
+        return admit(call.metadata, found.access, self._verifier)
 
 
 async def admit(metadata: dict[str, str], rule: access_pb2.Access, verifier: Verifier) -> Principal:
@@ -92,8 +103,8 @@ def rule_of(method: str) -> access_pb2.Access:
 def _service_identity(context: Any) -> str:
     """The identity in the peer's certificate; empty when it has none of ours."""
     for name in context.auth_context().get("x509_subject_alternative_name", ()):
-        if name.startswith(SPIFFE_PREFIX.encode()):
-            return str(name[len(SPIFFE_PREFIX) :].decode())
+        if name.startswith(_SPIFFE_PREFIX):
+            return str(name[len(_SPIFFE_PREFIX) :].decode())
     return ""
 
 

@@ -1,25 +1,18 @@
 """Gives every call an end: the caller's deadline, passed on to what the call calls."""
 
 import asyncio
-from typing import Any
 
 from mezzotint.runtime import calls
 from mezzotint.runtime.errors import DeadlineExceeded
-from mezzotint.runtime.interceptors.pipeline import Call
+from mezzotint.runtime.interceptors.pipeline import Call, Layer
 
 
-class DeadlineLayer:
+class DeadlineLayer(Layer):
     """Makes the caller's deadline the deadline of every call made on its behalf."""
 
-    async def enter(self, call: Call) -> None:
+    def enter(self, call: Call) -> None:
         """Refuse a call that is too late already; else remember when it must be answered."""
         left = call.context.time_remaining()
         if left is not None and left <= 0:
             raise DeadlineExceeded("the deadline had passed when the call arrived; call again with a longer one")
         calls.deadline.set(None if left is None else asyncio.get_running_loop().time() + left)
-
-    def receive(self, call: Call, message: Any) -> None:
-        """Nothing."""
-
-    def leave(self, call: Call) -> None:
-        """Nothing: the context ends with the call."""

@@ -6,10 +6,11 @@ packages bring (health, reflection) pass through untouched.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -21,7 +22,7 @@ OURS = "/mezzotint.api."
 Decode = Callable[[bytes], Any]
 
 
-@dataclass
+@dataclass(slots=True)
 class Call:
     """One call on its way through the layers."""
 
@@ -30,26 +31,27 @@ class Call:
     context: grpc.aio.ServicerContext[Any, Any]
     metadata: dict[str, str]
     """The textual metadata, the last value of each name."""
+    began: float
+    """When, by time.perf_counter."""
     error: BaseException | None = None
     """What ended the call, if not its own end."""
-    notes: dict[str, Any] = field(default_factory=dict)
-    """What a layer's `enter` leaves for its `leave`."""
+    span: Any = None
+    """The call's span, where it is traced."""
+    about: dict[str, str] = field(default_factory=dict)
+    """What every line of the log says of the call."""
 
 
-class Layer(Protocol):
+class Layer:
     """One concern around a call. Left in the reverse order of entering, and only if it was entered."""
 
-    async def enter(self, call: Call) -> None:
-        """Before the handler; raises to refuse the call."""
-        ...
+    def enter(self, call: Call) -> Awaitable[object] | None:
+        """Before the handler; raises to refuse the call. Gives what has to be awaited first, which may raise too."""
 
     def receive(self, call: Call, message: Any) -> None:
         """For each request message, before the handler sees it; raises to refuse the call."""
-        ...
 
     def leave(self, call: Call) -> None:
         """After the call, however it ended; must not raise."""
-        ...
 
 
 class Pipeline(grpc.aio.ServerInterceptor):
@@ -57,6 +59,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self._layers = tuple(layers)
+        # Most layers have nothing to say to a message: those that do are called.
+        self._receivers = [layer.receive for layer in layers if type(layer).receive is not Layer.receive]
         self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
@@ -143,12 +147,13 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
     async def _enter(self, call: Call, entered: list[Layer]) -> None:
         for layer in self._layers:
-            await layer.enter(call)
+            if (waiting := layer.enter(call)) is not None:
+                await waiting
             entered.append(layer)
 
     def _receive(self, call: Call, message: Any) -> Any:
-        for layer in self._layers:
-            layer.receive(call, message)
+        for receive in self._receivers:
+            receive(call, message)
         return message
 
 
@@ -167,7 +172,7 @@ def _decoder(deserializer: Callable[[bytes], Any] | None) -> Decode:
 def open_call(method: str, context: Any) -> Call:
     """The call as its layers see it."""
     metadata = {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
-    return Call(method, context, metadata)
+    return Call(method, context, metadata, time.perf_counter())
 
 
 def leave(call: Call, entered: list[Layer]) -> None:

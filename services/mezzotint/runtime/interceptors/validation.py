@@ -5,21 +5,15 @@ from typing import Any
 import protovalidate
 
 from mezzotint.runtime.errors import FieldInvalid, FieldViolation
-from mezzotint.runtime.interceptors.pipeline import Call
+from mezzotint.runtime.interceptors.pipeline import Call, Layer
 
 
-class ValidationLayer:
+class ValidationLayer(Layer):
     """Refuses messages that break a rule, naming every field at fault."""
-
-    async def enter(self, call: Call) -> None:
-        """Nothing: there is no message yet."""
 
     def receive(self, call: Call, message: Any) -> None:
         """Raise FieldInvalid unless the message keeps all rules."""
         validate(message)
-
-    def leave(self, call: Call) -> None:
-        """Nothing."""
 
 
 def validate(message: Any) -> None:
