@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mezzotint.queue import transitions
+from mezzotint.queue import sqlite_search, transitions
 from mezzotint.queue.engine import Engine, JobQuery
 from mezzotint.queue.job import Failure, FailureClass, Job, JobState, NewJob
 from mezzotint.queue.memory_engine import MemoryEngine, MemoryOperatorStore
@@ -92,6 +92,23 @@ async def test_jobs_are_found_by_tier_kind_and_labels(engine: Engine) -> None:
     assert [job.job_id for job in page] == []
     page = await engine.search(JobQuery("acct_1", frozenset({JobState.QUEUED}), 6, 1, labels=(("even", "True"),)))
     assert [job.job_id for job in page] == ["job_4"]
+
+
+@pytest.mark.parametrize("walked", [1, 2, 3, 100])
+async def test_a_walk_in_parts_finds_what_one_walk_does(engine: Engine, walked: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ensures that wherever a long walk is interrupted for other reads, pages neither miss nor repeat a job."""
+    monkeypatch.setattr(sqlite_search, "WALK_JOBS", walked)
+    for index in range(9):
+        job = await accept(engine, f"job_{index}", new(f"r{index}", kind=f"kind{index % 2}"))
+        if index % 3 == 0:
+            await engine.commit(transitions.cancel(job, "", NOW))
+    assert await engine.forget(NOW + 1, 1) == 1
+    pages: list[str] = []
+    before = 0
+    while page := await engine.search(JobQuery("", frozenset(), before, 2, kind="kind0")):
+        pages += [job.job_id for job in page]
+        before = page[-1].number
+    assert pages == ["job_8", "job_6", "job_4", "job_2"]
 
 
 async def test_forgotten_jobs_are_not_found_by_their_labels(engine: Engine) -> None:

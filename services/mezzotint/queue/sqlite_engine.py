@@ -78,7 +78,7 @@ class SqliteEngine:
 
     async def search(self, query: JobQuery) -> list[Job]:
         """Jobs, newest first."""
-        return await self.reader.run(lambda reading: sqlite_search.select(reading, query))
+        return await sqlite_search.search(self.reader, query)
 
     async def events(self, job_id: str, after: int) -> list[JobEvent]:
         """The events of a job after a sequence."""

@@ -1,12 +1,18 @@
 """What the SQLite engine finds in its tables, inside a transaction of the caller's."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import apsw
 
 from mezzotint.queue.engine import JobQuery
 from mezzotint.queue.job import Job, JobState
+from mezzotint.queue.sqlite_reader import SqliteReader
 from mezzotint.queue.sqlite_schema import COLUMNS, FINISHED_COLUMNS, job_of
+
+# Jobs that are looked at in one read, where no index finds those that are asked for.
+WALK_JOBS = 20_000
 
 
 def result_of(connection: apsw.Connection, number: int) -> bytes:
@@ -16,17 +22,42 @@ def result_of(connection: apsw.Connection, number: int) -> bytes:
     return b""
 
 
-def select(connection: apsw.Connection, query: JobQuery) -> list[Job]:
-    """The jobs a query asks for. The tables are walked by number, so a page costs what it holds, filters aside.
+async def search(reader: SqliteReader, query: JobQuery) -> list[Job]:
+    """The jobs a query asks for, newest first.
 
-    Labels, an account, or being dead have indexes of their own; of several labels the first is walked.
+    Where no index finds them, all jobs may have to be walked: so many at a time, and other reads come between.
+    """
+    if not (query.tier or query.kind or query.reason) or query.account_id or query.labels or query.dead:
+        return await reader.run(lambda reading: select(reading, query))
+    oldest, newest = await reader.run(_bounds)
+    found: list[Job] = []
+    before = min(query.before or newest + 1, newest + 1)
+    while before > oldest and len(found) < query.limit:
+        part = replace(query, before=before, limit=query.limit - len(found))
+        before = max(oldest, before - WALK_JOBS)
+        found += await reader.run(partial(select, query=part, first=before))
+    return found
+
+
+def _bounds(connection: apsw.Connection) -> tuple[int, int]:
+    """The lowest and the highest number of a job that is kept."""
+    lowest: Any = connection.execute("SELECT coalesce(min(number), 0) FROM registry").get
+    highest: Any = connection.execute("SELECT coalesce(max(number), 0) FROM registry").get
+    return lowest, highest
+
+
+def select(connection: apsw.Connection, query: JobQuery, first: int = 0) -> list[Job]:
+    """The jobs a query asks for, none with a number below `first`, in one read.
+
+    The tables are walked by number, so a page costs what it holds, filters aside. Labels, an account, or being dead have
+    indexes of their own; of several labels the first is walked.
     """
     found: list[Job] = []
     for columns, table, finished in ((COLUMNS, "job", False), (FINISHED_COLUMNS, "finished", True)):
         states = [int(state) for state in query.states if state.final is finished]
         if (query.states and not states) or ((query.dead or query.reason) and not finished):
             continue
-        conditions, values = _conditions(query, states)
+        conditions, values = _conditions(query, first, states)
         source = f"registry r JOIN {table} j USING (number)"
         order = "r.number" if query.account_id else "j.number"
         if query.labels:
@@ -37,10 +68,10 @@ def select(connection: apsw.Connection, query: JobQuery) -> list[Job]:
     return sorted(found, key=lambda job: -job.number)[: query.limit]
 
 
-def _conditions(query: JobQuery, states: list[int]) -> tuple[list[str], list[Any]]:
+def _conditions(query: JobQuery, first: int, states: list[int]) -> tuple[list[str], list[Any]]:
     """The conditions of a query and their values."""
-    conditions: list[str] = ["r.number < ?"]
-    values: list[Any] = [query.before or 2**62]
+    conditions: list[str] = ["r.number < ?", "r.number >= ?"]
+    values: list[Any] = [query.before or 2**62, first]
     for column, wanted in (("r.account_id", query.account_id), ("r.tier", query.tier), ("r.kind", query.kind)):
         if wanted:
             conditions.append(f"{column} = ?")
