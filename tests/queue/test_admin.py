@@ -53,12 +53,14 @@ async def test_pauses_outlive_a_restart(data: Path, authority: Authority) -> Non
     """Ensures that a tier stays paused until somebody resumes it."""
     async with operated(data, authority) as (queue, operator):
         await operator.pause("free")
-        await queue.enqueue("r1")
+        free = await queue.enqueue("r1")
     async with operated(data, authority) as (queue, operator):
         pro = await queue.enqueue("r2", tier="pro")
         worker = queue.worker()
         await worker.hello(credit=2)
         assert (await worker.lease()).ref.job_id == pro.job_id
+        assert (await queue.get(free.job_id)).state == job_pb2.JOB_STATE_QUEUED
+        assert (await stats(queue))[1]["free"].paused
         await operator.resume("free")
         assert (await worker.lease()).job.tier == "free"
 

@@ -76,6 +76,23 @@ async def use_what_is_new(folder: Path) -> None:
     await engine.close()
 
 
+async def test_nothing_of_a_forgotten_job_is_left(tmp_path: Path) -> None:
+    """Ensures that no table grows for ever: each is without the job afterwards, and still has the other."""
+    engine = await SqliteEngine.open(tmp_path)
+    for number in (1, 2):
+        request = new(f"r{number}", labels=(("a", "b"), ("c", "d")))
+        job = (await engine.enqueue(transitions.accept(request, f"job_{number}", NOW), request)).job
+        await engine.commit(transitions.cancel(job, "", NOW + number))
+    assert await engine.forget(NOW + 2, 10) == 1
+
+    def numbers(reading: apsw.Connection) -> dict[str, set[object]]:
+        tables = ("registry", "finished", "body", "event", "label")
+        return {table: {number for (number,) in reading.execute(f"SELECT number FROM {table}")} for table in tables}
+
+    assert set(map(frozenset, (await engine.reader.run(numbers)).values())) == {frozenset({2})}
+    await engine.close()
+
+
 async def test_a_later_format_is_refused(tmp_path: Path) -> None:
     """Ensures that an older server does not touch what it does not understand, and says which one does."""
     engine = await SqliteEngine.open(tmp_path)
