@@ -3,9 +3,10 @@
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from mezzotint.queue import sqlite_changes, sqlite_store, transitions
 from mezzotint.queue.job import NewJob

@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from mezzotint.queue.job import Job
 from mezzotint.queue.scheduler import Scheduler

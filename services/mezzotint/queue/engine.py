@@ -4,6 +4,8 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
+
 from mezzotint.queue.job import Job, JobEvent, JobState, Labels, NewJob, Transition
 from mezzotint.runtime.errors import MezzotintError
 
@@ -12,8 +14,7 @@ class StoreUnavailable(OSError):
     """The store cannot be opened or has failed; the message says why and what to do. The process must stop."""
 
 
-@dataclass(frozen=True, slots=True)
-class Enqueued:
+class Enqueued(Struct, frozen=True, gc=False):
     """The job as it was accepted, or as it stands when an earlier call with this request id was."""
 
     job: Job

@@ -4,9 +4,10 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class LeaseRef:
+
+class LeaseRef(Struct, frozen=True, gc=False):
     """Names a lease: the job and the fencing token, which grows with each lease of the job."""
 
     job_id: str

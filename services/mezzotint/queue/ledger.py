@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import replace
 from typing import Any
 
 from mezzotint.queue import transitions
@@ -111,7 +110,7 @@ class Ledger:
                 self._capacity.remove(accepted.job)
         if not kept.replayed:
             self._jobs[kept.job.job_id] = kept.job
-            self._tell(replace(accepted, job=kept.job))
+            self._tell(Transition(None, kept.job, accepted.event))
         return Enqueued(self._jobs.get(kept.job.job_id, kept.job), kept.replayed)
 
     async def _in_turn(self, job_id: str, decide: Decide, keep: Callable[[Transition], Awaitable[Any]]) -> tuple[Job, Any]:

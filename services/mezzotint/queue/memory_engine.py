@@ -1,7 +1,8 @@
 """Jobs in memory: the same promises but for durability. For tests, and for trying things out."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mezzotint.queue.engine import Enqueued, JobQuery
 from mezzotint.queue.job import Job, JobEvent, JobState, NewJob, Transition

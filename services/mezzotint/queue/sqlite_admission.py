@@ -1,10 +1,10 @@
 """Which of the jobs that come at once are new, and which were accepted before or cannot be."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import apsw
+from msgspec.structs import replace
 
 from mezzotint.queue import sqlite_changes
 from mezzotint.queue.engine import Enqueued

@@ -3,9 +3,10 @@
 Pure: time, ids and randomness come in as arguments. docs/state-machines.md draws it.
 """
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from mezzotint.queue.job import Failure, FailureClass, Job, JobEvent, JobState, NewJob, Transition
 from mezzotint.runtime.errors import JobFinished, LeaseStale

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mezzotint.queue.job import Job
 from mezzotint.queue.leases import LeaseRef
@@ -14,23 +15,20 @@ LEASES_MAX = 1024
 OUTBOX_MAX = 2048
 
 
-@dataclass(frozen=True, slots=True)
-class Leased:
+class Leased(Struct, frozen=True, gc=False):
     """Jobs for the worker, with their payloads."""
 
     jobs: Sequence[tuple[Job, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Withdrawn:
+class Withdrawn(Struct, frozen=True, gc=False):
     """The worker stops work on a job."""
 
     ref: LeaseRef
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(Struct, frozen=True, gc=False):
     """What became of the end of a lease that the worker told; `reason` says why when it was refused."""
 
     ref: LeaseRef
@@ -38,8 +36,7 @@ class Settlement:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DrainOrder:
+class DrainOrder(Struct, frozen=True, gc=False):
     """The worker finishes or hands back what it holds and closes the stream."""
 
 

@@ -1,6 +1,8 @@
 """What was acknowledged, kept by the caller; and the comparison of a store with it."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from mezzotint.queue import transitions
 from mezzotint.queue.engine import Engine, JobQuery

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mezzotint.queue import transitions
 from mezzotint.queue.engine import StoreUnavailable
