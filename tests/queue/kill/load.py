@@ -26,7 +26,7 @@ class Load:
         self._queue, self._journal, self._random = queue, journal, random_
         self._worker = queue.worker()
         self._results: dict[Ref, bytes] = {}
-        self._accepted = asyncio.Event()
+        self._accepted, self._settled = asyncio.Event(), asyncio.Event()
 
     async def connect(self) -> None:
         """Connect the worker; it asks for what it held, and for some leases that are over, which it must not get."""
@@ -45,6 +45,12 @@ class Load:
         others.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await others
+
+    async def some_way(self) -> None:
+        """Wait for nothing, for the first job that is accepted, or for the first lease that ends, whichever chance wants."""
+        choice = self._random.choice([None, self._accepted, self._settled])
+        if choice:
+            await choice.wait()
 
     async def _enqueue(self) -> None:
         try:
@@ -110,6 +116,7 @@ class Load:
         self.held.discard(ref)
         if settlement.accepted:
             self._journal.settled(*ref)
+            self._settled.set()
             if ref in self._results:
                 self._journal.ended(ref[0], "succeeded", self._results[ref])
 
