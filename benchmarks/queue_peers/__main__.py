@@ -22,7 +22,8 @@ def measured(peer: Peer, options: argparse.Namespace) -> dict[str, Any]:
     try:
         python = python_of(peer, options.cache, install=not options.no_install)
         jobs = peer.jobs_quick if options.quick else peer.jobs
-        return run(peer, python, jobs, options.folder) | {"jobs": jobs, **about}
+        done = run(peer, python, jobs, options.folder)
+        return done | {"jobs": jobs, "load": round(os.getloadavg()[0], 2), **about}
     except PeerAbsent as reason:
         return {"absent": str(reason), **about}
 
