@@ -26,12 +26,13 @@ check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	test ! -e $(VENV)/.export || $(BIN)/mypy -p training -p tests.training
 	$(BIN)/python -m tools.stubs check
 	$(BIN)/python -m tools.stubs image $(VENV)/protos.binpb
 	$(BIN)/buf lint $(VENV)/protos.binpb --config buf.yaml
 
 bench: $(VENV)/.test
-	$(BIN)/python -m benchmarks.first_picture --json
+	for question in first_picture queue queue_fairness; do $(BIN)/python -m benchmarks.$$question --json || exit 1; done
 
 protos: $(VENV)/.test
 	$(BIN)/python -m tools.stubs generate

@@ -1,0 +1,1 @@
+"""Train and export "aquatint", the text-to-image model that Mezzotint bundles."""

@@ -1,0 +1,61 @@
+"""Report a run as it goes: loss, rate and time left on the console, and a CSV log; stop it when asked."""
+
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+
+from training.aquatint.checkpoint import Progress
+
+
+class StopRequest:
+    """Notes SIGTERM and SIGINT, so that a run ends after its step, with a checkpoint."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._note)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+
+
+class RunLog:
+    """Averages the loss between lines; one line each ``every`` steps."""
+
+    def __init__(self, path: Path, progress: Progress, steps: int, every: int = 50) -> None:
+        self.path, self.progress, self.steps, self.every = path, progress, steps, every
+        self.losses: list[float] = []
+        self.images_since = 0
+        self.since = self.last = time.monotonic()
+        if not path.exists():
+            path.write_text("step,images,seconds,loss\n")
+
+    def step(self, loss: float, images: int) -> None:
+        """Count one optimiser step over ``images`` pictures, and report when it is time."""
+        now = time.monotonic()
+        self.progress.step += 1
+        self.progress.images += images
+        self.progress.seconds += now - self.last
+        self.last = now
+        self.losses.append(loss)
+        self.images_since += images
+        if self.progress.step % self.every == 0:
+            self._report(now)
+
+    def pause_ended(self) -> None:
+        """Leave the time since the last step (sheets, checkpoints) out of the count."""
+        self.last = time.monotonic()
+
+    def _report(self, now: float) -> None:
+        done, mean = self.progress, sum(self.losses) / len(self.losses)
+        rate = self.images_since / (now - self.since)
+        left = (self.steps - done.step) * (now - self.since) / len(self.losses) / 60
+        with self.path.open("a") as log:
+            log.write(f"{done.step},{done.images},{done.seconds:.0f},{mean:.5f}\n")
+        print(
+            f"step {done.step}/{self.steps}  loss {mean:.4f}  {rate:.0f} images/s  "
+            f"{done.seconds / 60:.1f} min trained, {left:.0f} min left",
+            flush=True,
+        )
+        self.losses, self.images_since, self.since = [], 0, now

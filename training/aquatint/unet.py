@@ -1,0 +1,126 @@
+"""The denoiser: a text-conditioned U-Net over 2x2 patches of the 32x32 latent."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+from training.aquatint.blocks import Downsample, JointAttention, ResidualBlock, Upsample, sinusoids
+
+TIME_WIDTH = 128
+
+
+@dataclass(frozen=True)
+class UnetShape:
+    """Sizes of the network; ``channels`` are those of the 16x16, 8x8 and 4x4 levels."""
+
+    channels: tuple[int, ...] = (96, 192, 192)
+    blocks: int = 2
+    head_channels: int = 32
+    words: int = 192
+    condition: int = 256
+    latent_channels: int = 4
+    latent_size: int = 32
+    patch: int = 2
+
+    @property
+    def deepest_size(self) -> int:
+        """Height and width of the lowest level."""
+        return (self.latent_size // self.patch) >> (len(self.channels) - 1)
+
+
+class Stage(nn.Module):
+    """A residual block followed by joint attention."""
+
+    def __init__(self, channels_in: int, channels: int, shape: UnetShape, *, attend: bool) -> None:
+        super().__init__()
+        self.residual = ResidualBlock(channels_in, channels, shape.condition)
+        heads = max(1, channels // shape.head_channels)
+        self.attention = JointAttention(channels, shape.words, heads) if attend else None
+
+    def forward(self, image: Tensor, condition: Tensor, words: Tensor) -> Tensor:
+        """(B, C_in, H, W), (B, E), (B, T, D) -> (B, C, H, W)."""
+        image = self.residual(image, condition)
+        return image if self.attention is None else self.attention(image, words)
+
+
+class Unet(nn.Module):
+    """U-Net (Ronneberger et al. 2015) that predicts the flow-matching velocity ``noise - data``."""
+
+    def __init__(self, shape: UnetShape | None = None) -> None:
+        super().__init__()
+        self.shape = shape = shape or UnetShape()
+        patch_channels = shape.latent_channels * shape.patch**2
+        self.time = nn.Sequential(
+            nn.Linear(TIME_WIDTH, shape.condition), nn.SiLU(), nn.Linear(shape.condition, shape.condition)
+        )
+        self.text = nn.Linear(shape.words, shape.condition)
+        self.stem = nn.Conv2d(patch_channels, shape.channels[0], 3, padding=1)
+        size = shape.latent_size // shape.patch
+        self.position = nn.Parameter(torch.zeros(1, shape.channels[0], size, size))
+        self.down, skips = self._build_down(shape)
+        deepest = shape.channels[-1]
+        self.layout = self._build_layout(shape)
+        self.middle = Stage(deepest, deepest, shape, attend=True)
+        self.up = self._build_up(shape, skips)
+        self.head_norm = nn.GroupNorm(16, shape.channels[0])
+        self.head = nn.Conv2d(shape.channels[0], patch_channels, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+
+    @staticmethod
+    def _build_layout(shape: UnetShape) -> nn.Sequential:
+        """Build the way from the pooled words straight to a coarse map: a shape to begin with in pure noise."""
+        last = nn.Linear(shape.condition, shape.channels[-1] * shape.deepest_size**2)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        return nn.Sequential(nn.Linear(shape.words, shape.condition), nn.SiLU(), last)
+
+    @staticmethod
+    def _build_down(shape: UnetShape) -> tuple[nn.ModuleList, list[int]]:
+        """Build the descending stages; return them and the channels that each leaves for the way up."""
+        stages, skips, width = nn.ModuleList(), [], shape.channels[0]
+        for level, channels in enumerate(shape.channels):
+            if level:
+                stages.append(Downsample(width))
+            for _ in range(shape.blocks):
+                stages.append(Stage(width, channels, shape, attend=level > 0))
+                width = channels
+                skips.append(channels)
+        return stages, skips
+
+    @staticmethod
+    def _build_up(shape: UnetShape, skips: list[int]) -> nn.ModuleList:
+        """Build the ascending stages, which take back the skips in reverse."""
+        stages, width, remaining = nn.ModuleList(), shape.channels[-1], list(skips)
+        for level, channels in reversed(list(enumerate(shape.channels))):
+            if level < len(shape.channels) - 1:
+                stages.append(Upsample(width, channels))
+                width = channels
+            for _ in range(shape.blocks):
+                stages.append(Stage(width + remaining.pop(), channels, shape, attend=level > 0))
+        return stages
+
+    def forward(self, sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor, text_embeds: Tensor) -> Tensor:
+        """Predict the velocity (B, 4, 32, 32) of ``sample`` (B, 4, 32, 32) at ``timestep`` (B,) in [0, 1000]."""
+        condition = self.time(sinusoids(timestep, TIME_WIDTH)) + self.text(text_embeds)
+        condition = functional.silu(condition)
+        image = self.stem(functional.pixel_unshuffle(sample, self.shape.patch)) + self.position
+        skips: list[Tensor] = []
+        for stage in self.down:
+            if isinstance(stage, Stage):
+                image = stage(image, condition, encoder_hidden_states)
+                skips.append(image)
+            else:
+                image = stage(image)
+        side = self.shape.deepest_size
+        image = image + self.layout(text_embeds).reshape(-1, self.shape.channels[-1], side, side)
+        image = self.middle(image, condition, encoder_hidden_states)
+        for stage in self.up:
+            if isinstance(stage, Stage):
+                image = torch.cat([image, skips.pop()], dim=1)
+                image = stage(image, condition, encoder_hidden_states)
+            else:
+                image = stage(image)
+        image = self.head(functional.silu(self.head_norm(image)))
+        return functional.pixel_shuffle(image, self.shape.patch)
