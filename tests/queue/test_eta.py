@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mezzotint.queue.eta import OPEN_MAX, OUTCOMES_MIN, Forecast
@@ -72,6 +72,7 @@ def test_the_ninetieth_percentile_is_absent_until_enough_has_come_to_pass() -> N
     assert eta.p50 == pytest.approx(12)
 
 
+@settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2**32), st.floats(0.3, 4), st.floats(0.1, 1.5))
 def test_nine_in_ten_start_inside_the_ninetieth_percentile(seed: int, bias: float, spread: float) -> None:
     """Ensures that the band holds whatever the waits are like, and although what they are like changes half way."""
@@ -97,3 +98,19 @@ def test_what_is_remembered_is_bounded() -> None:
     assert not forecast.forget(str(OPEN_MAX))
     forecast.expect("late", LINE, 0, 10, 1)
     assert forecast.forget("late")
+
+
+def test_waits_that_grow_are_noticed_before_they_end() -> None:
+    """Ensures that jobs that have not started within what they were told raise what the next ones are told."""
+    forecast = Forecast()
+    for index in range(2 * OUTCOMES_MIN):
+        forecast.expect(f"quick-{index}", LINE, index, 10, 1)
+        forecast.start(f"quick-{index}", index + 10)
+    before = forecast.eta(LINE, 10, 1).p90
+    for index in range(OPEN_MAX):
+        forecast.expect(f"stuck-{index}", LINE, 100 + index, 10, 1)
+    forecast.expect("last", LINE, 300, 10, 1)
+    after = forecast.eta(LINE, 10, 1).p90
+    assert before
+    assert after
+    assert after > 1.5 * before

@@ -4,6 +4,7 @@ Pure; moments are of the monotonic clock.
 """
 
 import bisect
+import heapq
 import math
 from collections import deque
 from dataclasses import dataclass
@@ -15,10 +16,13 @@ OUTCOMES_MAX = 400
 OUTCOMES_MIN = 20
 # Expectations of a band whose outcome is waited for.
 OPEN_MAX = 100
+# Ends of expectations that no longer matter are cleared out beyond so many.
+ENDS_SPARE = 256
 # The percentile looked up moves by up to this with each outcome, so that nine in ten stay inside whatever the outcomes' trend.
-STEP = 0.01
+# Above 1 it stands for more than was ever seen: so much more, when jobs wait longer and longer.
+STEP = 0.02
 INSIDE = 0.9
-LEVEL_MIN, LEVEL_MAX = 0.5, 1.0
+LEVEL_MIN, LEVEL_MAX = 0.5, 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +60,19 @@ class Band:
         self._latest.append(ratio)
         bisect.insort(self._sorted, ratio)
         if inside is not None:
-            self._level = min(LEVEL_MAX, max(LEVEL_MIN, self._level + STEP * (INSIDE - inside)))
+            self.judge(inside=inside)
+
+    def judge(self, *, inside: bool) -> None:
+        """What was told held, or did not."""
+        self._level = min(LEVEL_MAX, max(LEVEL_MIN, self._level + STEP * (INSIDE - inside)))
 
     def ratios(self) -> tuple[float, float] | None:
         """The median and the ninetieth percentile; None before enough is known."""
         count = len(self._sorted)
         if count < OUTCOMES_MIN:
             return None
-        return self._sorted[count // 2], self._sorted[min(count - 1, math.ceil(self._level * count) - 1)]
+        high = self._sorted[min(count, math.ceil(self._level * count)) - 1]
+        return self._sorted[count // 2], high * max(1.0, self._level)
 
 
 class Forecast:
@@ -72,6 +81,8 @@ class Forecast:
     def __init__(self) -> None:
         self._bands: dict[tuple[str, int], Band] = {}
         self._open: dict[str, Expected] = {}
+        self._ends: list[tuple[float, str]] = []
+        self._missed: set[str] = set()
 
     def eta(self, line: str, plain: float, pause: float) -> Eta:
         """The expectation for a job with `plain` seconds of work ahead, where a start comes every `pause` seconds."""
@@ -87,22 +98,38 @@ class Forecast:
         band = self._band(key)
         if band.open < OPEN_MAX and job_id not in self._open:
             band.open += 1
-            self._open[job_id] = Expected(key, at, plain, pause, self.eta(line, plain, pause).p90)
+            expected = self._open[job_id] = Expected(key, at, plain, pause, self.eta(line, plain, pause).p90)
+            if expected.p90 is not None:
+                heapq.heappush(self._ends, (at + expected.p90, job_id))
+            if len(self._ends) > ENDS_SPARE + 2 * len(self._open):
+                self._ends = [end for end in self._ends if end[1] in self._open]
+                heapq.heapify(self._ends)
+        self._judge(at)
 
     def start(self, job_id: str, at: float) -> None:
         """A job starts."""
+        missed = job_id in self._missed
         if expected := self.forget(job_id):
             wait = max(0.0, at - expected.at)
             floor = max(expected.pause, 1e-3)
-            inside = None if expected.p90 is None else wait <= expected.p90
+            inside = None if expected.p90 is None or missed else wait <= expected.p90
             self._band(expected.band).learn((wait + floor) / (expected.plain + floor), inside)
 
     def forget(self, job_id: str) -> Expected | None:
         """A job waits no more, or for something else."""
         expected = self._open.pop(job_id, None)
+        self._missed.discard(job_id)
         if expected:
             self._band(expected.band).open -= 1
         return expected
+
+    def _judge(self, at: float) -> None:
+        """What has not started within what was told counts as outside at once, not only when it starts."""
+        while self._ends and self._ends[0][0] < at:
+            _, job_id = heapq.heappop(self._ends)
+            if (expected := self._open.get(job_id)) and job_id not in self._missed:
+                self._missed.add(job_id)
+                self._band(expected.band).judge(inside=False)
 
     def _key(self, line: str, seconds: float) -> tuple[str, int]:
         return line, max(0, math.floor(math.log(max(1.0, seconds), BAND_BASE)))

@@ -14,7 +14,7 @@ from mezzotint.queue.tiers import Policy, Tier
 # Taken for the capacity before one is measured: one device, in ms of work a second.
 CAPACITY_UNMEASURED = 1000.0
 # What is expected of a job is remembered this often at most, to be compared with what came.
-SAMPLE_SECONDS = 0.01
+SAMPLE_SECONDS = 0.1
 
 
 class Moment(NamedTuple):
@@ -114,13 +114,13 @@ class Kind:
         rate = self._rate.per_second(at)
         if rate is None:
             return None
+        share = self.scheduler.share(job.tier, rate)
         if job.state is not JobState.DEFERRED:
             ahead = self.scheduler.ahead(job)
-            return None if ahead is None or ahead.held_up else ahead.cost_ms / rate
+            return None if ahead is None or ahead.held_up else ahead.own_ms / (rate * share)
         before = self._sideline(job.tier).before(job)
         if before is None or job.tier in self.scheduler.paused:
             return None
-        share = self.scheduler.share(job.tier)
         queued_ms = self.scheduler.cost_ms(job.tier)
         return (before[1] + queued_ms) / min(share * rate, self._admission_rate(job.tier, at, pace))
 

@@ -8,20 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mezzotint.queue.job import Job
-from mezzotint.queue.shares import TierShares
+from mezzotint.queue.shares import WINDOW_SECONDS, TierShares
 from mezzotint.queue.tier_line import TierLine
 from mezzotint.queue.tiers import Tier
 
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """What is expected to start before a job: how many jobs, and how many milliseconds of work.
+    """What is expected to start before a job: how many jobs, and how many milliseconds of work; `own_ms` of it in its tier.
 
     `held_up`: it waits for jobs of its own account to end as well, or its tier is paused; how long is not known.
     """
 
     jobs: int
     cost_ms: float
+    own_ms: int
     held_up: bool = False
 
 
@@ -86,6 +87,10 @@ class Scheduler:
         for tier in tiers & self._lines.keys():
             self._lend(tier)
 
+    def give_way(self, tiers: frozenset[str]) -> None:
+        """From now on exactly these tiers get their minimum share and what the others leave, and no more."""
+        self._shares.yielding = tiers
+
     def ahead(self, job: Job) -> Ahead | None:
         """What is expected to start before `job`; None when it is not ready.
 
@@ -103,16 +108,22 @@ class Scheduler:
             part = min(1.0, cost_ms * shares[name] / shares[job.tier] / ranks.cost_ms) if ranks.cost_ms else 0.0
             total_jobs += part * ranks.count
             total_cost += part * ranks.cost_ms
-        return Ahead(round(total_jobs), total_cost, job.tier in self.paused or line.held_up(job))
+        return Ahead(round(total_jobs), total_cost, cost_ms, job.tier in self.paused or line.held_up(job))
 
     def waiting(self) -> dict[str, int]:
         """Jobs that wait, by tier; those of accounts that may have no more under way among them."""
         return {name: len(line) for name, line in self._lines.items()}
 
-    def share(self, tier: str) -> float:
-        """The part of all work that the tier gets, or would get if it had any, as things stand."""
+    def share(self, tier: str, rate: float) -> float:
+        """The part of all work, `rate` ms a second, that the tier can count on: what it is promised, or what the others leave.
+
+        What others got over the last minute they are taken to go on asking for, whether they have work this very moment or not.
+        """
         self._line(tier)
-        return self._shares.shares({tier, *self._waiting()})[tier]
+        granted = self._shares.granted()
+        others = {name for name, work in granted.items() if name != tier and work > 0}
+        left = 1.0 - sum(granted[name] for name in others) / WINDOW_SECONDS / rate
+        return max(self._shares.shares({tier, *others, *self._waiting()})[tier], min(1.0, left))
 
     def cost_ms(self, tier: str) -> int:
         """The work of a tier that waits."""

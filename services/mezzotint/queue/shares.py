@@ -27,12 +27,15 @@ class TierShares:
         self._granted: dict[str, float] = dict.fromkeys(self._tiers, 0.0)
         self._seen = 0.0
         self._shares: dict[frozenset[str], dict[str, float]] = {}
+        self.yielding: frozenset[str] = frozenset()
+        """Tiers that get their minimum and what the others leave, and no more."""
 
     def choose(self, waiting: Collection[str]) -> str:
-        """The tier among `waiting`, those with work: one below its minimum, then owed most, then of the greater weight."""
+        """The tier among `waiting`, those with work: one below its minimum, owed most, of the greater weight."""
         total = sum(self._granted.values())
         short = [name for name in waiting if self._short(name, total)]
-        return max(short or waiting, key=lambda name: (self._owed[name], self._tiers[name].weight, name))
+        rest = [name for name in waiting if name not in self.yielding]
+        return max(short or rest or waiting, key=lambda name: (self._owed[name], self._tiers[name].weight, name))
 
     def charge(self, name: str, cost_ms: float, waiting: Collection[str], now: float = 0.0) -> None:
         """`name` got work of `cost_ms` at `now`, in seconds, when `waiting` (itself among them) had work."""

@@ -84,7 +84,9 @@ class WaitingRoom:
         A job given that does not become QUEUED must enter again. Retries whose time has come become ready by themselves.
         """
         paid = any(count for kind in self._kinds.values() for count in self._paid(kind))
-        self.peak.update(moment.at, waiting=paid)
+        pressed = self.peak.update(moment.at, waiting=paid) is not PeakMode.NORMAL
+        for kind in self._kinds.values():
+            kind.scheduler.give_way(self._deferrable if pressed else frozenset())
         admitted: list[Job] = []
         for job in self._ripe(moment.now):
             if job.state is JobState.DEFERRED and not self.defers(job.tier, job.kind):
