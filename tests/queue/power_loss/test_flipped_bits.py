@@ -36,6 +36,15 @@ async def content(folder: Path) -> Content:
         await engine.close()
 
 
+async def opens(folder: Path) -> bool:
+    """A server on these files starts. One that was not stopped in order looks at every page before it does."""
+    try:
+        await (await SqliteEngine.open(folder)).close()
+    except StoreUnavailable:
+        return False
+    return True
+
+
 @contextmanager
 def flipped(source: Path, folder: Path, file: str, at: int, bit: int) -> Iterator[Path]:
     """A copy of a data folder with one bit of one file flipped."""
@@ -82,7 +91,7 @@ async def test_a_bit_flipped_in_the_database_is_never_served(tmp_path: Path, cle
             try:
                 assert await content(folder) == good
             except StoreUnavailable:
-                refused += 1
+                refused += clean or not await opens(folder)
     assert refused > FLIPS * 0.9
 
 
