@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prometheus_client import REGISTRY
 
-from mezzotint.api.queue.v1 import job_pb2, queue_pb2
+from mezzotint.api.queue.v1 import job_pb2, queue_pb2, work_pb2
 from mezzotint.queue import metrics
 from mezzotint.queue.census import TierCount
 from mezzotint.queue.peak import PeakMode
@@ -61,11 +61,12 @@ async def test_metrics_count_what_happens(data: Path, authority: Authority) -> N
     commits = value("mezzotint_queue_commit_seconds_count")
     async with queue_server(data, authority, lease_seconds=0.2, grace_seconds=0.2) as queue:
         worker = queue.worker()
-        await worker.hello(credit=2)
+        await worker.hello(credit=1)
         await queue.enqueue("r1", attempts_max=2)
         lease = await worker.lease()
         await worker.expect("cancel")
         assert not (await worker.complete(lease)).accepted
+        await worker.send(credit=work_pb2.Credit(jobs=1))
         again = await worker.lease()
         assert (await worker.fail(again, job_pb2.FAILURE_CLASS_RETRYABLE)).accepted
         counted = {key: value(name, **labels) - before[key] for key, (name, labels) in names.items()}

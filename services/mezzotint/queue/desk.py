@@ -52,16 +52,10 @@ class Desk:
         end: Exception | None = None
         try:
             async for batch in batches:
-                await outcomes.put(asyncio.gather(*map(self._take, batch)))
+                await outcomes.put(self._ledger.enqueue_all(batch))
         except Exception as error:  # noqa: BLE001  # whatever ends the requests ends the stream
             end = error
         await outcomes.put(end)
-
-    async def _take(self, new: NewJob) -> Outcome:
-        try:
-            return await self._ledger.enqueue(new)
-        except MezzotintError as error:
-            return error
 
     async def page(self, query: JobQuery, token: str) -> tuple[list[Job], str]:
         """A page of `limit` jobs, newest first, and the token of the next; "" for the last. Raises PageTokenInvalid."""

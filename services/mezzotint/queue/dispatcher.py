@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from mezzotint.queue import transitions
 from mezzotint.queue.background import Background
@@ -14,7 +15,7 @@ from mezzotint.queue.roster import Roster
 from mezzotint.queue.waiting_room import WaitingRoom
 from mezzotint.queue.worker import LEASES_MAX, Leased, Worker
 from mezzotint.runtime.clock import Clock
-from mezzotint.runtime.errors import JobFinished, JobNotFound, LeaseStale, StorageFull
+from mezzotint.runtime.errors import JobFinished, JobNotFound, LeaseStale, MezzotintError, StorageFull
 
 
 class Dispatcher:
@@ -99,8 +100,15 @@ class Dispatcher:
         return worker.credits > 0 and holds < LEASES_MAX and not (worker.full or worker.closed or worker.draining)
 
     async def _start_all(self, worker: Worker, jobs: Sequence[Job]) -> None:
-        started = await asyncio.gather(*(self._start(worker, job) for job in jobs))
-        leased = [lease for lease in started if lease]
+        decide = partial(transitions.start, worker_id=worker.worker_id, now=self._clock.now())
+        started = await self._ledger.start_all([job.job_id for job in jobs], decide)
+        worker.starting -= len(jobs)
+        leased = []
+        for job, start in zip(jobs, started, strict=True):
+            if isinstance(start, MezzotintError):
+                self._miss(worker, job, start)
+            else:
+                leased.append(start)
         if worker.closed:
             for job, _ in leased:
                 self._background.spawn(self._endings.take_back(worker, job))
@@ -112,22 +120,16 @@ class Dispatcher:
         worker.credits += len(leased) - len(live)
         if live:
             worker.send(Leased(live))
+        if worker.credits:
+            self.wake()
 
-    async def _start(self, worker: Worker, job: Job) -> tuple[Job, bytes] | None:
-        """Lease a picked job; None when it was cancelled meanwhile or there is no room on the disk."""
-        try:
-            now = self._clock.now()
-            return await self._ledger.start(job.job_id, lambda found: transitions.start(found, worker.worker_id, now))
-        except (JobFinished, LeaseStale):
-            self._room.release(job, 0)
-        except StorageFull:
-            self._room.release(job, 0)
+    def _miss(self, worker: Worker, job: Job, error: MezzotintError) -> None:
+        """A picked job could not be leased: it was cancelled meanwhile, or there is no room on the disk."""
+        worker.credits += 1
+        self._room.release(job, 0)
+        if isinstance(error, StorageFull):
             self._room.enter(job, self._moment(), again=True)
             self._paused_until = self._clock.monotonic() + FULL_RETRY_SECONDS
-        finally:
-            worker.starting -= 1
-        worker.credits += 1
-        return None
 
     async def _admit(self, job: Job) -> None:
         """A deferred job is to be queued; it stays deferred while there is no room on the disk."""

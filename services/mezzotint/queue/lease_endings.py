@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from mezzotint.queue import transitions
 from mezzotint.queue.background import Background
@@ -38,14 +39,25 @@ class LeaseEndings:
         self.eased = asyncio.Event()
         """Set when a worker may have less to do than before."""
 
-    def begin(self, worker: Worker, ref: LeaseRef) -> None:
-        """The worker says that a lease has ended: from now on no silence and no heartbeat of it can end it otherwise."""
+    def end(self, worker: Worker, ref: LeaseRef, decide: Decide) -> None:
+        """The worker ended a lease, in the way `decide` says: keep that, and answer with what became of it.
+
+        From now on no silence and no heartbeat of the worker can end the lease otherwise.
+        """
         worker.settling.add(ref)
         if self._leases.holds(ref, worker.worker_id):
             self._leases.release(ref)
+        self._ledger.change_soon(ref.job_id, decide, partial(self._ended, worker, ref, decide))
 
-    async def end(self, worker: Worker, ref: LeaseRef, decide: Decide) -> None:
-        """The worker ended a lease, in the way `decide` says: keep that, and answer with what became of it."""
+    def _ended(self, worker: Worker, ref: LeaseRef, decide: Decide, outcome: tuple[Job, Any] | BaseException) -> None:
+        if isinstance(outcome, BaseException):
+            self._background.spawn(self._end_after_all(worker, ref, decide))
+        else:
+            self._answer(worker, Settlement(ref, accepted=True))
+
+    async def _end_after_all(self, worker: Worker, ref: LeaseRef, decide: Decide) -> None:
+        """The end could not be kept at once: either it never can, or it is kept as soon as there is room."""
+        settlement = Settlement(ref, accepted=True)
         try:
             await self._ledger.insist(ref.job_id, decide)
         except (JobFinished, JobNotFound, LeaseStale) as error:
@@ -53,12 +65,12 @@ class LeaseEndings:
             again = await self._settled_before(worker, ref)
             if not again:
                 self._refused(reason)
-            worker.send(Settlement(ref, accepted=again, reason="" if again else reason))
-        else:
-            worker.send(Settlement(ref, accepted=True))
-        finally:
-            worker.settling.discard(ref)
-            self.eased.set()
+            settlement = Settlement(ref, accepted=again, reason="" if again else reason)
+        self._answer(worker, settlement)
+
+    def _answer(self, worker: Worker, settlement: Settlement) -> None:
+        worker.settle(settlement)
+        self.eased.set()
 
     async def take_back(self, worker: Worker, job: Job) -> None:
         """A lease that never reached its worker ends as if it had not been."""

@@ -1,20 +1,24 @@
 """Every job that is not final, in memory, and the one way to change it: decide, keep, tell."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from mezzotint.queue import transitions
 from mezzotint.queue.capacity import Capacity
 from mezzotint.queue.engine import Engine, Enqueued
 from mezzotint.queue.job import Job, NewJob, Transition
+from mezzotint.queue.lot import Lot, Tell, only
 from mezzotint.queue.tiers import Policy
 from mezzotint.runtime.clock import Clock, NewId
 from mezzotint.runtime.errors import FieldInvalid, JobNotFound, MezzotintError, StorageFull, TierUnknown
 
 FULL_RETRY_SECONDS = 0.5
 NOT_BEFORE_SECONDS_MAX = 30 * 86_400.0
+Value = TypeVar("Value")
 Decide = Callable[[Job], Transition]
+Keep = Callable[[Transition], Awaitable[Any]]
 
 
 class Ledger:
@@ -41,7 +45,9 @@ class Ledger:
         self._defers = defers
         self._capacity = capacity
         self._jobs: dict[str, Job] = {}
-        self._changing: dict[str, asyncio.Task[Any]] = {}
+        # What is being kept, by job. Nothing cancels it: a change that has begun comes to its end, whoever waits for it.
+        self._changing: dict[str, asyncio.Future[Any]] = {}
+        self._waiting: set[asyncio.Task[None]] = set()
         self.listeners: list[Callable[[Transition], None]] = []
 
     async def recover(self) -> list[Job]:
@@ -54,27 +60,39 @@ class Ledger:
 
     async def enqueue(self, new: NewJob) -> Enqueued:
         """Accept a job. Raises TierUnknown, FieldInvalid, ServerOverloaded, RequestIdReused, StorageFull."""
-        if new.tier not in self.tiers:
-            names = ", ".join(self.tiers)
-            raise TierUnknown(f"there is no tier {new.tier!r}; the tiers are {names}", metadata={"tiers": names})
-        now = self._clock.now()
-        if new.not_before > now + NOT_BEFORE_SECONDS_MAX:
-            raise FieldInvalid.of("job.not_before", "must be at most 30 days from now; enqueue the job later")
-        accepted = transitions.accept(new, self._new_id("job"), now, self._defers(new.tier, new.kind))
-        refusal = self._capacity.refusal(new.account_id)
-        self._capacity.add(accepted.job)
-        task = asyncio.create_task(self._keep_new(accepted, new, refusal))
-        self._changing[accepted.job.job_id] = task
-        return await asyncio.shield(task)
+        lot: Lot[Enqueued] = Lot(1)
+        self._accept(new, lot.place(0))
+        return await only(lot)
+
+    def enqueue_all(self, news: Sequence[NewJob]) -> "asyncio.Future[list[Enqueued | MezzotintError]]":
+        """Accept jobs, each by itself; gives what became of each. They are accepted even if nobody waits for that any more."""
+        lot: Lot[Enqueued] = Lot(len(news))
+        for index, new in enumerate(news):
+            self._accept(new, lot.place(index))
+        return lot.outcomes
 
     async def change(self, job_id: str, decide: Decide) -> Job:
         """Change a job as `decide` says of its record. Raises what it raises, JobNotFound, StorageFull."""
-        job, _ = await self._in_turn(job_id, decide, self._engine.commit)
-        return job
+        lot: Lot[tuple[Job, Any]] = Lot(1)
+        self._in_turn(job_id, decide, self._engine.commit, lot.place(0))
+        return (await only(lot))[0]
+
+    def change_soon(self, job_id: str, decide: Decide, tell: Tell[tuple[Job, Any]]) -> None:
+        """The same without a wait: `tell` is told what became of it."""
+        self._in_turn(job_id, decide, self._engine.commit, tell)
 
     async def start(self, job_id: str, decide: Decide) -> tuple[Job, bytes]:
         """Change a job to RUNNING and get its payload. Raises as `change` does."""
-        return await self._in_turn(job_id, decide, self._engine.start)
+        lot: Lot[tuple[Job, bytes]] = Lot(1)
+        self._in_turn(job_id, decide, self._engine.start, lot.place(0))
+        return await only(lot)
+
+    def start_all(self, job_ids: Sequence[str], decide: Decide) -> "asyncio.Future[list[tuple[Job, bytes] | MezzotintError]]":
+        """Change jobs to RUNNING, each by itself; gives what became of each."""
+        lot: Lot[tuple[Job, bytes]] = Lot(len(job_ids))
+        for index, job_id in enumerate(job_ids):
+            self._in_turn(job_id, decide, self._engine.start, lot.place(index))
+        return lot.outcomes
 
     async def insist(self, job_id: str, decide: Decide) -> Job:
         """Change a job, and try again for as long as the store is full: the change has happened already and must be kept."""
@@ -100,36 +118,79 @@ class Ledger:
         """A job that is not final, as it stands."""
         return self._jobs.get(job_id)
 
-    async def _keep_new(self, accepted: Transition, new: NewJob, refusal: MezzotintError | None) -> Enqueued:
-        kept = None
-        try:
-            kept = await self._engine.enqueue(accepted, new, refusal)
-        finally:
-            del self._changing[accepted.job.job_id]
-            if kept is None or kept.replayed:
-                self._capacity.remove(accepted.job)
-        if not kept.replayed:
+    def _accept(self, new: NewJob, tell: Tell[Enqueued]) -> None:
+        now = self._clock.now()
+        if refusal := self._refusal(new, now):
+            tell(refusal)
+            return
+        accepted = transitions.accept(new, self._new_id("job"), now, self._defers(new.tier, new.kind))
+        full = self._capacity.refusal(new.account_id)
+        self._capacity.add(accepted.job)
+        keeping = asyncio.ensure_future(self._engine.enqueue(accepted, new, full))
+        self._changing[accepted.job.job_id] = keeping
+        keeping.add_done_callback(partial(self._accepted, accepted, tell))
+
+    def _refusal(self, new: NewJob, now: float) -> MezzotintError | None:
+        """Why a job cannot be accepted, whatever is kept."""
+        if new.tier not in self.tiers:
+            names = ", ".join(self.tiers)
+            return TierUnknown(f"there is no tier {new.tier!r}; the tiers are {names}", metadata={"tiers": names})
+        if new.not_before > now + NOT_BEFORE_SECONDS_MAX:
+            return FieldInvalid.of("job.not_before", "must be at most 30 days from now; enqueue the job later")
+        return None
+
+    def _accepted(self, accepted: Transition, tell: Tell[Enqueued], keeping: "asyncio.Future[Enqueued]") -> None:
+        del self._changing[accepted.job.job_id]
+        kept = result_of(keeping)
+        if isinstance(kept, BaseException) or kept.replayed:
+            self._capacity.remove(accepted.job)
+        else:
             self._jobs[kept.job.job_id] = kept.job
             self._tell(Transition(None, kept.job, accepted.event))
-        return Enqueued(self._jobs.get(kept.job.job_id, kept.job), kept.replayed)
+        if isinstance(kept, Enqueued) and kept.replayed:
+            kept = Enqueued(self._jobs.get(kept.job.job_id, kept.job), replayed=True)
+        tell(kept)
 
-    async def _in_turn(self, job_id: str, decide: Decide, keep: Callable[[Transition], Awaitable[Any]]) -> tuple[Job, Any]:
+    def _in_turn(self, job_id: str, decide: Decide, keep: Keep, tell: Tell[tuple[Job, Any]]) -> None:
+        """Change a job at once if it is in memory and nothing else changes it, as is usual; else when that is so."""
+        job = self._jobs.get(job_id)
+        if job is None or job_id in self._changing:
+            waiting = asyncio.create_task(self._wait_turn(job_id, decide, keep, tell))
+            self._waiting.add(waiting)
+            waiting.add_done_callback(self._waiting.discard)
+        else:
+            self._change(job, decide, keep, tell)
+
+    async def _wait_turn(self, job_id: str, decide: Decide, keep: Keep, tell: Tell[tuple[Job, Any]]) -> None:
         while (other := self._changing.get(job_id)) is not None:
             await asyncio.wait([other])
         job = self._jobs.get(job_id)
         if job is None:
-            job, _ = await self._engine.find(job_id)
+            try:
+                job, _ = await self._engine.find(job_id)
+            except Exception as error:  # noqa: BLE001  # whoever asked for the change is told
+                tell(error)
+                return
             assert job.state.final, f"{job_id} is not final and yet not in memory"
-        task = asyncio.create_task(self._keep(decide(job), keep))
-        self._changing[job_id] = task
-        return await asyncio.shield(task)
+        self._change(job, decide, keep, tell)
 
-    async def _keep(self, change: Transition, keep: Callable[[Transition], Awaitable[Any]]) -> tuple[Job, Any]:
-        job = change.job
+    def _change(self, job: Job, decide: Decide, keep: Keep, tell: Tell[tuple[Job, Any]]) -> None:
         try:
-            value = await keep(change)
-        finally:
-            del self._changing[job.job_id]
+            change = decide(job)
+        except Exception as error:  # noqa: BLE001  # likewise
+            tell(error)
+            return
+        keeping = asyncio.ensure_future(keep(change))
+        self._changing[job.job_id] = keeping
+        keeping.add_done_callback(partial(self._changed, change, tell))
+
+    def _changed(self, change: Transition, tell: Tell[tuple[Job, Any]], keeping: "asyncio.Future[Any]") -> None:
+        job = change.job
+        del self._changing[job.job_id]
+        value = result_of(keeping)
+        if isinstance(value, BaseException):
+            tell(value)
+            return
         if change.before:
             self._capacity.remove(change.before)
         self._capacity.add(job)
@@ -138,8 +199,15 @@ class Ledger:
         else:
             self._jobs[job.job_id] = job
         self._tell(change)
-        return job, value
+        tell((job, value))
 
     def _tell(self, change: Transition) -> None:
         for listener in self.listeners:
             listener(change)
+
+
+def result_of(kept: "asyncio.Future[Value]") -> Value | BaseException:
+    """What a future that is done gives, or what it failed with."""
+    if kept.cancelled():
+        return asyncio.CancelledError()
+    return kept.exception() or kept.result()

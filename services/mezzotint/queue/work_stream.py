@@ -1,6 +1,5 @@
 """The stream of one worker: what it says is done in order, and what the queue says goes out as it can take it."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from mezzotint.queue.encoding import PREVIEW_BYTES_MAX, duration, failure_of, pr
 from mezzotint.queue.lease_endings import LeaseEndings
 from mezzotint.queue.lease_keeper import LeaseKeeper
 from mezzotint.queue.leases import LeaseRef, LeaseTable
-from mezzotint.queue.ledger import Decide, Ledger
+from mezzotint.queue.ledger import Ledger
 from mezzotint.queue.watching import WatchHub
 from mezzotint.queue.work_messages import encode, ref_message, ref_of
 from mezzotint.queue.worker import LEASES_MAX, Worker
@@ -48,7 +47,6 @@ class WorkStream:
     def __init__(self, floor: Floor, requests: AsyncIterator[work_pb2.WorkRequest]) -> None:
         self._floor = floor
         self._requests = requests
-        self._ends: set[asyncio.Task[None]] = set()
         self._worker: Worker | None = None
 
     def abandon(self) -> None:
@@ -94,11 +92,9 @@ class WorkStream:
         try:
             async for request in self._requests:
                 self._take(worker, request)
-                if len(self._ends) >= ENDS_MAX:
-                    await asyncio.wait(self._ends, return_when=asyncio.FIRST_COMPLETED)
+                await worker.settled(ENDS_MAX)
                 await worker.room()
-            if self._ends:
-                await asyncio.wait(self._ends)
+            await worker.settled(0)
             worker.close()
         except Exception as error:  # noqa: BLE001  # whatever it is, the stream ends with it
             worker.close(error)
@@ -133,12 +129,14 @@ class WorkStream:
 
     def _complete(self, worker: Worker, done: work_pb2.Complete) -> None:
         ref, cost, now = ref_of(done.lease), min(done.cost_ms, COST_MS_MAX) or None, self._floor.clock.now()
-        self._end(worker, ref, lambda job: transitions.succeed(job, worker.worker_id, ref.token, done.result, now, cost))
+        self._floor.endings.end(
+            worker, ref, lambda job: transitions.succeed(job, worker.worker_id, ref.token, done.result, now, cost)
+        )
 
     def _fail(self, worker: Worker, failed: work_pb2.Fail) -> None:
         ref, failure, now = ref_of(failed.lease), failure_of(failed.failure), self._floor.clock.now()
         delay = self._floor.backoff.delay
-        self._end(
+        self._floor.endings.end(
             worker,
             ref,
             lambda job: transitions.fail(job, worker.worker_id, ref.token, failure, now, delay(max(1, job.attempt))),
@@ -146,11 +144,4 @@ class WorkStream:
 
     def _hand_back(self, worker: Worker, back: work_pb2.HandBack) -> None:
         ref, now = ref_of(back.lease), self._floor.clock.now()
-        self._end(worker, ref, lambda job: transitions.hand_back(job, worker.worker_id, ref.token, now))
-
-    def _end(self, worker: Worker, ref: LeaseRef, decide: Decide) -> None:
-        """A lease ends, and then becomes of its job what `decide` says."""
-        self._floor.endings.begin(worker, ref)
-        task = self._floor.background.spawn(self._floor.endings.end(worker, ref, decide))
-        self._ends.add(task)
-        task.add_done_callback(self._ends.discard)
+        self._floor.endings.end(worker, ref, lambda job: transitions.hand_back(job, worker.worker_id, ref.token, now))

@@ -63,6 +63,7 @@ class Worker:
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
+        self._settled = asyncio.Event()
 
     def grant(self, jobs: int) -> None:
         """The worker can take more. Raises ProtocolViolation beyond CREDITS_MAX."""
@@ -80,6 +81,18 @@ class Worker:
         self._filled.set()
         if self.full:
             self._emptied.clear()
+
+    def settle(self, settlement: Settlement) -> None:
+        """Answer the end of a lease."""
+        self.settling.discard(settlement.ref)
+        self.send(settlement)
+        self._settled.set()
+
+    async def settled(self, left_max: int) -> None:
+        """Wait until no more than so many ends of leases are still being kept."""
+        while len(self.settling) > left_max:
+            self._settled.clear()
+            await self._settled.wait()
 
     def drain(self) -> None:
         """The worker is to stop, and gets no more jobs on this stream."""
