@@ -78,7 +78,7 @@ class Dispatcher:
         if self.draining or moment.at < self._paused_until:
             return
         batches: dict[Worker, list[Job]] = {}
-        free = [worker for worker in self._roster.all() if self._free(worker)]
+        free = [worker for worker in self._roster.all() if _can_take(worker, self._leases)]
         while free:
             worker = max(free, key=lambda each: each.credits)
             job = self._room.pick(worker.kinds, moment)
@@ -88,16 +88,11 @@ class Dispatcher:
             worker.credits -= 1
             worker.starting += 1
             batches.setdefault(worker, []).append(job)
-            if not self._free(worker):
+            if not _can_take(worker, self._leases):
                 free.remove(worker)
         self._room.observe(moment.at, self._roster.kinds())
         for worker, jobs in batches.items():
             self._background.spawn(self._start_all(worker, jobs))
-
-    def _free(self, worker: Worker) -> bool:
-        """The worker can be given a job."""
-        holds = self._leases.held(worker.worker_id) + worker.starting
-        return worker.credits > 0 and holds < LEASES_MAX and not (worker.full or worker.closed or worker.draining)
 
     async def _start_all(self, worker: Worker, jobs: Sequence[Job]) -> None:
         decide = partial(transitions.start, worker_id=worker.worker_id, now=self._clock.now())
@@ -161,3 +156,9 @@ class Dispatcher:
 
     def _moment(self) -> Moment:
         return Moment(self._clock.now(), self._clock.monotonic())
+
+
+def _can_take(worker: Worker, leases: LeaseTable) -> bool:
+    """The worker can be given a job."""
+    holds = leases.held(worker.worker_id) + worker.starting
+    return worker.credits > 0 and holds < LEASES_MAX and not (worker.full or worker.closed or worker.draining)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import apsw
 from msgspec.structs import replace
 
-from mezzotint.queue import sqlite_changes
+from mezzotint.queue import sqlite_changes, sqlite_redrive, sqlite_rows
 from mezzotint.queue.engine import Enqueued
 from mezzotint.queue.job import NewJob, Transition
 from mezzotint.queue.sqlite_changes import Entry
@@ -16,6 +16,11 @@ from mezzotint.runtime.errors import MezzotintError, RequestIdReused, StorageFul
 STORAGE_RETRY_SECONDS = 30.0
 # What a job is taken to need in the database besides its payload, before it is known.
 JOB_BYTES = 1200
+
+FIND_REQUESTS = (
+    "SELECT r.account_id, r.request_id, r.number, r.fingerprint FROM ({rows}) v"
+    " CROSS JOIN registry r ON r.account_id = v.column1 AND r.request_id = v.column2"
+)
 
 
 class Candidate(NamedTuple):
@@ -47,7 +52,7 @@ class Batch:
         self.entries: list[Entry] = []
         self._connection = connection
         self._store = store
-        self._kept = sqlite_changes.find_requests(connection, [candidate.new for candidate in candidates])
+        self._kept = _find_requests(connection, [candidate.new for candidate in candidates])
         self._made: dict[tuple[str, str], Entry] = {}
         self._bytes_left = store.bytes_left()
 
@@ -77,8 +82,8 @@ class Batch:
         if self._bytes_left <= 0:
             raise StorageFull("the queue's store is full; try again later", retry_after=STORAGE_RETRY_SECONDS)
         if new.redrives:
-            sqlite_changes.require_dead(self._connection, new.redrives)
-            sqlite_changes.mark_redriven(self._connection, new.redrives, accepted.job.job_id)
+            sqlite_redrive.require_dead(self._connection, new.redrives)
+            sqlite_redrive.mark_redriven(self._connection, new.redrives, accepted.job.job_id)
         job = replace(accepted.job, number=self._store.next_number())
         self._made[key] = entry = Entry(job, new, fingerprint, accepted.event)
         self.entries.append(entry)
@@ -90,3 +95,10 @@ def require_same(made: bytes, fingerprint: bytes, key: tuple[str, str]) -> None:
     """Raises RequestIdReused when a request id comes again with another job."""
     if made != fingerprint:
         raise RequestIdReused(f"request id {key[1]!r} was used for another job; choose a new one")
+
+
+def _find_requests(connection: apsw.Connection, news: Sequence[NewJob]) -> dict[tuple[str, str], tuple[int, bytes]]:
+    """The numbers and fingerprints of the jobs that earlier requests with these accounts and ids made."""
+    keys = [(new.account_id, new.request_id) for new in news]
+    rows = sqlite_rows.read(connection, FIND_REQUESTS, keys)
+    return {(account_id, request_id): (number, fingerprint) for account_id, request_id, number, fingerprint in rows}

@@ -8,13 +8,8 @@ import apsw
 from mezzotint.queue import sqlite_rows
 from mezzotint.queue.job import Job, JobEvent, JobState, NewJob, Transition
 from mezzotint.queue.sqlite_rows import Row
-from mezzotint.queue.sqlite_schema import FINISHED_JOBS, HOT_JOBS, failure_columns, job_of, labels_column, labels_of
-from mezzotint.runtime.errors import JobFinished, JobNotFound
+from mezzotint.queue.sqlite_schema import FINISHED_JOBS, HOT_JOBS, failure_columns, job_of, labels_column
 
-FIND_REQUESTS = (
-    "SELECT r.account_id, r.request_id, r.number, r.fingerprint FROM ({rows}) v"
-    " CROSS JOIN registry r ON r.account_id = v.column1 AND r.request_id = v.column2"
-)
 MOVE = (
     "UPDATE job SET state = v.column3, sequence = v.column2 + 1, attempt = v.column4, token = v.column5, worker_id = v.column6,"
     " not_before = v.column7, started_at = v.column8 FROM ({rows}) v WHERE number = v.column1 AND sequence = v.column2"
@@ -31,13 +26,6 @@ class Entry(NamedTuple):
     new: NewJob
     fingerprint: bytes
     event: JobEvent
-
-
-def find_requests(connection: apsw.Connection, news: Sequence[NewJob]) -> dict[tuple[str, str], tuple[int, bytes]]:
-    """The numbers and fingerprints of the jobs that earlier requests with these accounts and ids made."""
-    keys = [(new.account_id, new.request_id) for new in news]
-    rows = sqlite_rows.read(connection, FIND_REQUESTS, keys)
-    return {(account_id, request_id): (number, fingerprint) for account_id, request_id, number, fingerprint in rows}
 
 
 def find(connection: apsw.Connection, number: int) -> Job:
@@ -63,25 +51,6 @@ def rows_of(entries: Sequence[Entry]) -> dict[str, list[Row]]:
         "body": [(entry.job.number, entry.new.payload, None) for entry in entries],
         "event": [_event(entry.job.number, entry.event) for entry in entries],
     }
-
-
-def require_dead(connection: apsw.Connection, job_id: str) -> None:
-    """Raises JobNotFound, JobFinished unless the job has failed and was not redriven."""
-    found = connection.execute(
-        "SELECT j.state, j.redriven_by FROM registry r JOIN finished j USING (number) WHERE r.job_id = ?", (job_id,)
-    ).fetchall()
-    if not found:
-        raise JobNotFound(f"there is no finished job {job_id}")
-    if found != [(int(JobState.FAILED), "")]:
-        raise JobFinished(f"job {job_id} has not failed, or was redriven before")
-
-
-def mark_redriven(connection: apsw.Connection, job_id: str, redriven_by: str) -> None:
-    """A failed job is done again by another."""
-    connection.execute(
-        "UPDATE finished SET redriven_by = ? WHERE number = (SELECT number FROM registry WHERE job_id = ?)",
-        (redriven_by, job_id),
-    )
 
 
 def move(connection: apsw.Connection, changes: Sequence[Transition]) -> None:
@@ -137,19 +106,3 @@ def _ended(job: Job) -> Row:
 def _moving(job: Job) -> tuple[Any, ...]:
     """The columns that change, in the order of the tables."""
     return (int(job.state), job.sequence, job.attempt, job.token, job.worker_id, job.not_before, job.started_at)
-
-
-def forget(connection: apsw.Connection, finished_before: float, limit: int) -> int:
-    """Drop up to `limit` jobs that were final before a moment; gives how many."""
-    numbers = connection.execute(
-        "SELECT number FROM finished WHERE finished_at < ? ORDER BY finished_at LIMIT ?", (finished_before, limit)
-    ).fetchall()
-    for number in numbers:
-        for (labels,) in connection.execute("SELECT labels FROM registry WHERE number = ? AND labels != ''", number).fetchall():
-            for label in labels_of(labels):
-                connection.execute("DELETE FROM label WHERE name = ? AND value = ? AND number = ?", (*label, *number))
-    connection.executemany("DELETE FROM finished WHERE number = ?", numbers)
-    connection.executemany("DELETE FROM registry WHERE number = ?", numbers)
-    connection.executemany("DELETE FROM body WHERE number = ?", numbers)
-    connection.executemany("DELETE FROM event WHERE number = ?", numbers)
-    return len(numbers)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import apsw
 
-from mezzotint.queue import sqlite_changes, sqlite_search, sqlite_store
+from mezzotint.queue import sqlite_changes, sqlite_retention, sqlite_search, sqlite_store
 from mezzotint.queue.engine import Enqueued, JobQuery
 from mezzotint.queue.job import Job, JobEvent, JobState, NewJob, Transition
 from mezzotint.queue.sqlite_admission import Admission, Candidate
@@ -97,7 +97,7 @@ class SqliteEngine:
 
     async def forget(self, finished_before: float, limit: int) -> int:
         """Drop jobs that were final before a moment."""
-        return await self.writer.run(lambda writing: sqlite_changes.forget(writing, finished_before, limit))
+        return await self.writer.run(lambda writing: sqlite_retention.forget(writing, finished_before, limit))
 
 
 def start(writing: apsw.Connection, changes: Sequence[Transition]) -> list[bytes]:

@@ -204,10 +204,10 @@ def fill(connection: apsw.Connection, batch: Sequence[Operation]) -> None:
 
 def each(connection: apsw.Connection, works: Sequence[Callable[[apsw.Connection], Any]]) -> list[Any]:
     """A group whose operations are functions."""
-    return [attempt(connection, work) for work in works]
+    return [_attempt(connection, work) for work in works]
 
 
-def attempt(connection: apsw.Connection, work: Callable[[apsw.Connection], Any]) -> Any:
+def _attempt(connection: apsw.Connection, work: Callable[[apsw.Connection], Any]) -> Any:
     """What `work` gives, or the expected failure that it raises."""
     try:
         return work(connection)
