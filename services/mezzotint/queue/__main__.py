@@ -2,13 +2,13 @@
 
 from mezzotint.queue.app import run
 from mezzotint.queue.settings import QueueSettings
-from mezzotint.runtime import lifecycle
+from mezzotint.runtime import garbage, lifecycle
 
 
 def main() -> None:
     """Run the queue until SIGTERM."""
     settings = QueueSettings()
-    lifecycle.main("queue", settings, lambda stop: run(settings, stop))
+    lifecycle.main("queue", settings, lambda stop: run(settings, stop, garbage.settle))
 
 
 if __name__ == "__main__":

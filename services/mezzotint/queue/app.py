@@ -57,9 +57,7 @@ async def run(
         ledger.listeners += [keeper.observe, dispatcher.observe, hub.observe]
         operators = OperatorSide(ledger, engine, roster, leases, dispatcher, scheduling, clock, server.draining)
         await operators.pauses.load()
-        for job in await ledger.recover():
-            for part in (keeper, dispatcher, operators.census):
-                part.restore(job)
+        await ledger.recover([keeper.restore, dispatcher.restore, operators.census.restore])
         backoff = Backoff(settings.backoff_seconds, settings.backoff_seconds_max, random.random)
         floor = Floor(ledger, keeper, endings, dispatcher, hub, background, clock, backoff, leases, settings.heartbeat_seconds)
         service = QueueService(Desk(ledger, engine, clock, server.draining), floor, operators.board)

@@ -11,6 +11,7 @@ from mezzotint.queue.engine import Engine, Enqueued
 from mezzotint.queue.job import Job, NewJob, Transition
 from mezzotint.queue.lot import Lot, Tell, only
 from mezzotint.queue.tiers import Policy
+from mezzotint.runtime import garbage
 from mezzotint.runtime.clock import Clock, NewId
 from mezzotint.runtime.errors import FieldInvalid, JobNotFound, MezzotintError, StorageFull, TierUnknown
 
@@ -50,13 +51,14 @@ class Ledger:
         self._waiting: set[asyncio.Task[None]] = set()
         self.listeners: list[Callable[[Transition], None]] = []
 
-    async def recover(self) -> list[Job]:
-        """Load every job that is not final, in the order of acceptance."""
-        jobs = await self._engine.recover()
-        for job in jobs:
-            self._jobs[job.job_id] = job
-            self._capacity.add(job)
-        return jobs
+    async def recover(self, restorers: Sequence[Callable[[Job], None]] = ()) -> None:
+        """Load every job that is not final, in the order of acceptance, and give it to each of `restorers`."""
+        with garbage.paused():
+            for job in await self._engine.recover():
+                self._jobs[job.job_id] = job
+                self._capacity.add(job)
+                for restore in restorers:
+                    restore(job)
 
     async def enqueue(self, new: NewJob) -> Enqueued:
         """Accept a job. Raises TierUnknown, FieldInvalid, ServerOverloaded, RequestIdReused, StorageFull."""

@@ -16,6 +16,7 @@ from mezzotint.runtime.errors import MezzotintError, RequestIdReused, StorageFul
 STORAGE_RETRY_SECONDS = 30.0
 # What a job is taken to need in the database besides its payload, before it is known.
 JOB_BYTES = 1200
+MEASURE_AGAIN_PART = 15 / 16
 
 FIND_REQUESTS = (
     "SELECT r.account_id, r.request_id, r.number, r.fingerprint FROM ({rows}) v"
@@ -36,25 +37,43 @@ class Admission:
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
+        self._room = Room(store)
 
     def admit(self, connection: apsw.Connection, candidates: Sequence[Candidate]) -> list[Enqueued | MezzotintError]:
         """A group of the writer: what becomes of each."""
-        batch = Batch(connection, self._store, candidates)
+        batch = Batch(connection, self._store, self._room, candidates)
         outcomes = [batch.judge(candidate) for candidate in candidates]
         sqlite_changes.insert(connection, batch.entries)
         return outcomes
 
 
+class Room:
+    """What new jobs may still take, measured again once a part of it is given away: to ask takes as long as to write a job."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self._measured = self._left = 0.0
+
+    def take(self, size: int) -> bool:
+        """There is room for so many bytes of payload and all that belongs to a job; they are given away."""
+        if self._left <= self._measured * MEASURE_AGAIN_PART:
+            self._measured = self._left = self._store.bytes_left()
+        if self._left <= 0:
+            return False
+        self._left -= size + JOB_BYTES
+        return True
+
+
 class Batch:
     """The jobs of one transaction; `entries` are those to be written."""
 
-    def __init__(self, connection: apsw.Connection, store: SqliteStore, candidates: Sequence[Candidate]) -> None:
+    def __init__(self, connection: apsw.Connection, store: SqliteStore, room: Room, candidates: Sequence[Candidate]) -> None:
         self.entries: list[Entry] = []
         self._connection = connection
         self._store = store
         self._kept = _find_requests(connection, [candidate.new for candidate in candidates])
         self._made: dict[tuple[str, str], Entry] = {}
-        self._bytes_left = store.bytes_left()
+        self._room = room
 
     def judge(self, candidate: Candidate) -> Enqueued | MezzotintError:
         """What becomes of one; nothing is written for one that is refused."""
@@ -79,7 +98,7 @@ class Batch:
         accepted, new = candidate.accepted, candidate.new
         if candidate.refusal:
             raise candidate.refusal
-        if self._bytes_left <= 0:
+        if not self._room.take(len(new.payload)):
             raise StorageFull("the queue's store is full; try again later", retry_after=STORAGE_RETRY_SECONDS)
         if new.redrives:
             sqlite_redrive.require_dead(self._connection, new.redrives)
@@ -87,7 +106,6 @@ class Batch:
         job = replace(accepted.job, number=self._store.next_number())
         self._made[key] = entry = Entry(job, new, fingerprint, accepted.event)
         self.entries.append(entry)
-        self._bytes_left -= len(new.payload) + JOB_BYTES
         return Enqueued(job, replayed=False)
 
 

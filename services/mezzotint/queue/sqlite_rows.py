@@ -12,9 +12,9 @@ from typing import Any
 import apsw
 
 Row = tuple[Any, ...]
-SIZES = (256, 128, 64, 32, 16, 8, 4, 2, 1)
+SIZES = (256, 128, 64, 32, *range(16, 0, -1))
 # Texts that are kept compiled: of all statements in all sizes.
-STATEMENTS_KEPT = 256
+STATEMENTS_KEPT = 512
 
 
 def write(connection: apsw.Connection, statement: str, rows: Sequence[Row]) -> int:

@@ -1,8 +1,8 @@
 """One thread that writes: it takes the operations that wait, commits them at once, and answers after fsync.
 
-What is asked for in one turn of the event loop is handed over together, so that it costs one wake-up of the thread. While the
-thread commits, the next batch gathers; nothing waits for more to come. Checkpoints run here too, between batches. A full disk
-refuses the operations that do not fit; any other error stops the writer for good.
+What is asked for in one turn of the event loop is handed over together, so that it costs one wake-up of the thread; when many
+operations come at once, what is asked for in GATHER_SECONDS, as a commit costs nearly the same for one as for many. Checkpoints
+run here too, between batches. A full disk refuses the operations that do not fit; any other error stops the writer for good.
 """
 
 import asyncio
@@ -28,6 +28,9 @@ Group = Callable[[apsw.Connection, Sequence[Item]], Sequence[Result | MezzotintE
 Committed = Callable[[float, int, int], None]
 # A transaction with so many operations takes no more; the last hand-over may bring it up to twice as many.
 BATCH_OPERATIONS_MAX = 256
+# After a commit of so many operations the next is waited for a little, so that more come with it.
+CROWD_OPERATIONS = 4
+GATHER_SECONDS = 0.002
 # The write-ahead log is copied into the database when it is longer than this, and emptied when nothing was written for a while.
 LOG_PAGES_MAX = 1024
 LOG_FRAME_BYTES = 4096 + 24
@@ -57,6 +60,7 @@ class SqliteWriter:
         self._gathered: list[Operation] = []
         self._waiting: queue.SimpleQueue[list[Operation] | None] = queue.SimpleQueue()
         self._stopping = False
+        self._crowd = 0
         self._log_pages = 0
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
         self.failed: asyncio.Future[None] = loop.create_future()
@@ -73,9 +77,13 @@ class SqliteWriter:
         if self._stopping:
             outcome.set_exception(StoreUnavailable("the store does not take changes any more; the server is stopping"))
             return outcome
-        if not self._gathered:
-            self._loop.call_soon(self._hand_over)
         self._gathered.append(Operation(group, item, outcome))
+        if len(self._gathered) == BATCH_OPERATIONS_MAX:
+            self._hand_over()
+        elif len(self._gathered) == 1 and self._crowd < CROWD_OPERATIONS:
+            self._loop.call_soon(self._hand_over)
+        elif len(self._gathered) == 1:
+            self._loop.call_later(GATHER_SECONDS, self._hand_over)
         return outcome
 
     async def run(self, work: Callable[[apsw.Connection], Result]) -> Result:
@@ -91,9 +99,9 @@ class SqliteWriter:
 
     def _hand_over(self) -> None:
         """Give the thread what was asked for in this turn."""
-        for first in range(0, len(self._gathered), BATCH_OPERATIONS_MAX):
-            self._waiting.put(self._gathered[first : first + BATCH_OPERATIONS_MAX])
-        self._gathered = []
+        if self._gathered:
+            self._waiting.put(self._gathered)
+            self._gathered = []
 
     def _run(self) -> None:
         try:
@@ -137,7 +145,7 @@ class SqliteWriter:
             self._loop.call_soon_threadsafe(refuse, batch)
             raise
         self.committed += len(batch)
-        self._loop.call_soon_threadsafe(settle, batch)
+        self._loop.call_soon_threadsafe(self._settle, batch)
         self._tell(seconds, len(batch), self._log_pages * LOG_FRAME_BYTES)
         if self._log_pages > LOG_PAGES_MAX:
             self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
@@ -153,6 +161,10 @@ class SqliteWriter:
             roll_back(self._connection)
             raise
         return time.perf_counter() - began
+
+    def _settle(self, batch: Sequence[Operation]) -> None:
+        self._crowd = len(batch)
+        settle(batch)
 
     def _alone(self, operation: Operation) -> None:
         """One operation in a transaction of its own, after a batch did not fit the disk."""
