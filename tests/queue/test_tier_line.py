@@ -151,9 +151,9 @@ def test_what_waits_for_its_own_account_is_told_no_time() -> None:
     jobs = [waiting(f"j{index}") for index in range(4)]
     for job in jobs:
         scheduler.add(job)
-    assert [ahead.held_up for job in jobs if (ahead := scheduler.ahead(job))] == [False, False, True, True]
+    assert [ahead.held_up for job in jobs if (ahead := scheduler.outlook.ahead(job))] == [False, False, True, True]
     scheduler.pick()
-    assert [ahead.held_up for job in jobs if (ahead := scheduler.ahead(job))] == [False, True, True]
+    assert [ahead.held_up for job in jobs if (ahead := scheduler.outlook.ahead(job))] == [False, True, True]
 
 
 def test_a_tier_whose_accounts_are_all_at_their_limit_lends_its_share() -> None:

@@ -1,6 +1,7 @@
 """The jobs of one kind that wait: ready ones, deferred ones, and how fast they are handed out. Pure."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -76,7 +77,7 @@ class Kind:
         """The jobs that are deferred no longer; `pace` in multiples of the floor rate."""
         jobs: list[Job] = []
         for tier, sideline in self.sidelines.items():
-            if tier not in self.scheduler.paused:
+            if tier not in self.scheduler.outlook.paused:
                 jobs += sideline.admit(*moment, self._admission_rate(tier, moment.at, pace))
         return jobs
 
@@ -99,7 +100,7 @@ class Kind:
             before = self._sideline(job.tier).before(job)
             position = before[0] + self.scheduler.waiting().get(job.tier, 0) if before else None
         else:
-            ahead = self.scheduler.ahead(job)
+            ahead = self.scheduler.outlook.ahead(job)
             position = ahead.jobs if ahead else None
         if position is None:
             return None
@@ -114,14 +115,14 @@ class Kind:
         rate = self._rate.per_second(at)
         if rate is None:
             return None
-        share = self.scheduler.share(job.tier, rate)
+        share = self.scheduler.outlook.share(job.tier, rate)
         if job.state is not JobState.DEFERRED:
-            ahead = self.scheduler.ahead(job)
+            ahead = self.scheduler.outlook.ahead(job)
             return None if ahead is None or ahead.held_up else ahead.own_ms / (rate * share)
         before = self._sideline(job.tier).before(job)
-        if before is None or job.tier in self.scheduler.paused:
+        if before is None or job.tier in self.scheduler.outlook.paused:
             return None
-        queued_ms = self.scheduler.cost_ms(job.tier)
+        queued_ms = self.scheduler.outlook.cost_ms(job.tier)
         return (before[1] + queued_ms) / min(share * rate, self._admission_rate(job.tier, at, pace))
 
     def _admission_rate(self, name: str, at: float, pace: float) -> float:
@@ -142,3 +143,12 @@ class Kind:
 
 def _line(job: Job) -> str:
     return f"{job.tier}/{job.state.name}"
+
+
+def aged(kinds: Iterable[Kind]) -> Counter[str]:
+    """By tier, the starts and admissions that were moved up because an account had waited for too long."""
+    found: Counter[str] = Counter()
+    for kind in kinds:
+        found.update(kind.scheduler.aged())
+        found.update({tier: sideline.aged for tier, sideline in kind.sidelines.items()})
+    return found

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from mezzotint.queue.census import Census, TierCount
+from mezzotint.queue.kinds import aged
 from mezzotint.queue.pauses import Pauses
 from mezzotint.queue.peak import PeakMode
 from mezzotint.queue.roster import Roster
@@ -45,9 +46,9 @@ class StatsBoard:
 
     def read(self) -> Stats:
         """The figures of now."""
-        workers, aged, peak = self._roster.all(), self._room.aged(), self._room.peak
+        workers, moved_up, peak = self._roster.all(), aged(self._room.kinds.values()), self._room.peak
         return Stats(
-            [TierStats(each, each.tier in self._pauses.tiers, aged[each.tier]) for each in self._census.tiers()],
+            [TierStats(each, each.tier in self._pauses.tiers, moved_up[each.tier]) for each in self._census.tiers()],
             len(workers),
             sum(worker.credits for worker in workers),
             peak.mode,

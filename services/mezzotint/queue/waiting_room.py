@@ -1,6 +1,5 @@
 """Jobs that wait: the ready ones in a fair order, the deferred ones, and those whose time has not come."""
 
-from collections import Counter
 from collections.abc import Collection, Iterator
 
 from mezzotint.queue.aging import waits_since
@@ -23,7 +22,7 @@ class WaitingRoom:
         self.peak = PeakController(policy.wait_objective_seconds)
         self._policy = policy
         self._deferrable = policy.deferrable()
-        self._kinds: dict[str, Kind] = {}
+        self.kinds: dict[str, Kind] = {}
         self._delayed: dict[str, Job] = {}
         self._retries = Deadlines(RETRY_GRAIN_SECONDS)
         self._expiries = Deadlines(EXPIRY_GRAIN_SECONDS)
@@ -36,7 +35,7 @@ class WaitingRoom:
             return ""
         if self.peak.mode is PeakMode.DEFERRING:
             return AT_PEAK
-        sideline = self._kinds[kind].sidelines.get(tier) if kind in self._kinds else None
+        sideline = self.kinds[kind].sidelines.get(tier) if kind in self.kinds else None
         return AFTER_PEAK if sideline else ""
 
     def enter(self, job: Job, moment: Moment, *, again: bool = False) -> None:
@@ -59,7 +58,7 @@ class WaitingRoom:
 
     def pick(self, kinds: Collection[str], moment: Moment) -> Job | None:
         """The next job for a worker of these kinds, from now on under way. Kinds with work take turns."""
-        ready = [kind for name in kinds if (kind := self._kinds.get(name)) and kind.scheduler.ready]
+        ready = [kind for name in kinds if (kind := self.kinds.get(name)) and kind.scheduler.ready]
         if not ready:
             return None
         self._turn += 1
@@ -83,9 +82,9 @@ class WaitingRoom:
 
         A job given that does not become QUEUED must enter again. Retries whose time has come become ready by themselves.
         """
-        paid = any(count for kind in self._kinds.values() for count in self._paid(kind))
+        paid = any(count for kind in self.kinds.values() for count in self._paid(kind))
         pressed = self.peak.update(moment.at, waiting=paid) is not PeakMode.NORMAL
-        for kind in self._kinds.values():
+        for kind in self.kinds.values():
             kind.scheduler.give_way(self._deferrable if pressed else frozenset())
         admitted: list[Job] = []
         for job in self._ripe(moment.now):
@@ -93,7 +92,7 @@ class WaitingRoom:
                 admitted.append(job)
             else:
                 self._kind(job.kind).add(job, moment.at, front=job.state is not JobState.DEFERRED)
-        for kind in self._kinds.values():
+        for kind in self.kinds.values():
             admitted += kind.admit(moment, self.peak.pace)
         return admitted
 
@@ -103,7 +102,7 @@ class WaitingRoom:
 
     def observe(self, at: float, served: Collection[str]) -> None:
         """After a round of picks, at a steady moment: what is ready has to wait for the workers, of the `served` kinds."""
-        for name, kind in self._kinds.items():
+        for name, kind in self.kinds.items():
             kind.observe(at, served=name in served)
 
     def place(self, job: Job, at: float) -> Place:
@@ -115,22 +114,14 @@ class WaitingRoom:
         self._policy = policy
         self._deferrable = policy.deferrable()
         self.peak.objective = policy.wait_objective_seconds
-        for kind in self._kinds.values():
+        for kind in self.kinds.values():
             kind.replace(policy)
 
     def pause(self, tiers: frozenset[str]) -> None:
         """The jobs of exactly these tiers are not picked from now on."""
         self._paused = tiers
-        for kind in self._kinds.values():
+        for kind in self.kinds.values():
             kind.scheduler.pause(tiers)
-
-    def aged(self) -> Counter[str]:
-        """By tier, the starts and admissions that were moved up because an account had waited for too long."""
-        aged: Counter[str] = Counter()
-        for kind in self._kinds.values():
-            aged.update(kind.scheduler.aged())
-            aged.update({tier: sideline.aged for tier, sideline in kind.sidelines.items()})
-        return aged
 
     def _paid(self, kind: Kind) -> Iterator[int]:
         return (count for tier, count in kind.scheduler.waiting().items() if tier not in self._deferrable)
@@ -141,8 +132,8 @@ class WaitingRoom:
                 yield job
 
     def _kind(self, name: str) -> Kind:
-        kind = self._kinds.get(name)
+        kind = self.kinds.get(name)
         if kind is None:
-            kind = self._kinds[name] = Kind(self._policy)
+            kind = self.kinds[name] = Kind(self._policy)
             kind.scheduler.pause(self._paused)
         return kind

@@ -87,7 +87,8 @@ class Load:
 
     async def _work(self) -> None:
         """End jobs in every way that there is, and keep some."""
-        with contextlib.suppress(grpc.RpcError):
+        # Writing to a call that has just ended with its server is an InvalidStateError.
+        with contextlib.suppress(grpc.RpcError, asyncio.InvalidStateError):
             for ref in sorted(self.held):
                 await self._end(ref)
             while (response := await self._worker.call.read()) is not grpc.aio.EOF:

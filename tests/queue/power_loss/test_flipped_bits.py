@@ -75,8 +75,9 @@ def quiet() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("clean", [True, False])
-async def test_a_bit_flipped_in_the_database_is_never_served(tmp_path: Path, clean: bool) -> None:
+# After a stop in order a page is checked when it is read, and nobody reads all of them here; else all are read at the start.
+@pytest.mark.parametrize(("clean", "refused_min"), [(True, FLIPS * 0.6), (False, FLIPS * 0.9)])
+async def test_a_bit_flipped_in_the_database_is_never_served(tmp_path: Path, clean: bool, refused_min: float) -> None:
     """Ensures that wherever it is, also inside a row and after a stop in order, the data is right or refused."""
     source, random_ = tmp_path / "source", random.Random(2)
     await worked_on(source, 150, clean=True)
@@ -92,7 +93,7 @@ async def test_a_bit_flipped_in_the_database_is_never_served(tmp_path: Path, cle
                 assert await content(folder) == good
             except StoreUnavailable:
                 refused += clean or not await opens(folder)
-    assert refused > FLIPS * 0.9
+    assert refused > refused_min
 
 
 async def test_a_bit_flipped_in_the_log_is_never_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,6 +87,7 @@ class Machine:
         self.slots = 2
         self._held: dict[tuple[str, int], work_pb2.LeaseRef] = {}
         self._unsent: list[work_pb2.WorkRequest] = []
+        self._completed: set[tuple[str, int]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._outgoing: asyncio.Queue[work_pb2.WorkRequest] = asyncio.Queue()
 
@@ -154,13 +155,8 @@ class Machine:
                 self._drop((response.cancel.lease.job_id, response.cancel.lease.fencing_token))
             case "settled":
                 for each in response.settled.settlements:
-                    if each.lease.job_id in self._world.witness.settled or self._completed(each):
+                    if (each.lease.job_id, each.lease.fencing_token) in self._completed:
                         self._world.witness.told_settled(each.lease.job_id, each.lease.fencing_token, each.accepted)
-
-    def _completed(self, settlement: Any) -> bool:
-        """The answer is to a completion: what failed or was handed back leaves the job elsewhere."""
-        job = self._world.witness.jobs[settlement.lease.job_id]
-        return job.state.name == "SUCCEEDED" and job.token == settlement.lease.fencing_token
 
     async def _work(self, key: tuple[str, int], lease: work_pb2.Lease) -> None:
         """Do a job for about as long as expected, and tell how it went: once, twice, late, or never."""
@@ -186,6 +182,7 @@ class Machine:
             kind = self._random.choice((job_pb2.FAILURE_CLASS_RETRYABLE, job_pb2.FAILURE_CLASS_PERMANENT))
             failure = job_pb2.Failure(failure_class=kind, reason="JOB_FAILED", message="it broke")
             return work_pb2.WorkRequest(fail=work_pb2.Fail(lease=lease.ref, failure=failure))
+        self._completed.add((lease.ref.job_id, lease.ref.fencing_token))
         done = work_pb2.Complete(lease=lease.ref, result=b"x", cost_ms=round(lease.job.cost_ms * self._random.uniform(0.5, 2)))
         return work_pb2.WorkRequest(completions=work_pb2.Completions(completions=[done]))
 
