@@ -39,10 +39,9 @@ class Aging:
                 self.watch(flow)
 
     def _due(self, flow: Flow, seconds: float) -> float:
-        first, _ = next(iter(flow.waiting.values()))
-        return max(waits_since(first), flow.started_at) + seconds
+        return max(waits_since(flow.waiting.first()), flow.started_at) + seconds
 
 
 def waits_since(job: Job) -> float:
     """Since when a job could have been started."""
-    return max(job.created_at, job.not_before)
+    return max(job.created_at, job.not_before) if job.not_before else job.created_at

@@ -1,7 +1,5 @@
 """How many jobs may wait, in all and of one account."""
 
-from collections import Counter
-
 from mezzotint.queue.job import Job, JobState
 from mezzotint.runtime.errors import MezzotintError, ServerOverloaded
 
@@ -14,7 +12,7 @@ class Capacity:
     def __init__(self, waiting_max: int, account_waiting_max: int) -> None:
         self._waiting_max = waiting_max
         self._account_waiting_max = account_waiting_max
-        self._accounts: Counter[str] = Counter()
+        self._accounts: dict[str, int] = {}
         self._total = 0
 
     def add(self, job: Job) -> None:
@@ -29,15 +27,17 @@ class Capacity:
         """The error for one more job of the account, if there is no room for it."""
         if self._total >= self._waiting_max:
             text = f"{self._waiting_max:,} jobs wait, which is the most; try again later"
-        elif self._accounts[account_id] >= self._account_waiting_max:
+        elif self._accounts.get(account_id, 0) >= self._account_waiting_max:
             text = f"{self._account_waiting_max:,} jobs of this account wait, which is the most; wait for some to finish"
         else:
             return None
         return ServerOverloaded(text, retry_after=RETRY_SECONDS)
 
     def _count(self, job: Job, by: int) -> None:
-        if job.state in (JobState.QUEUED, JobState.DEFERRED):
-            self._total += by
-            self._accounts[job.account_id] += by
-            if not self._accounts[job.account_id]:
-                del self._accounts[job.account_id]
+        if job.state > JobState.DEFERRED:
+            return
+        self._total += by
+        if left := self._accounts.get(job.account_id, 0) + by:
+            self._accounts[job.account_id] = left
+        else:
+            del self._accounts[job.account_id]

@@ -87,7 +87,7 @@ class Census:
         return any(self._counts[tier, state] for state in JobState if not state.final)
 
     def _count(self, job: Job, by: int) -> None:
-        if not job.state.final:
+        if job.state <= JobState.RUNNING:
             self._tiers.setdefault(job.tier)
             self._counts[job.tier, job.state] += by
 
@@ -95,7 +95,9 @@ class Census:
         """Remember a job that waits, those that wait longest first."""
         if job.state is not JobState.QUEUED:
             return
-        line = self._queued.setdefault(job.tier, deque())
+        line = self._queued.get(job.tier)
+        if line is None:
+            line = self._queued[job.tier] = deque()
         if line and waits_since(job) < waits_since(line[0]):
             line.appendleft(job)
         else:
@@ -113,4 +115,6 @@ class Census:
 
 def waits_since(job: Job) -> float:
     """Since when a queued job could have been started, as far as its record tells."""
+    if job.started_at is None and not job.not_before:
+        return job.created_at
     return max(job.created_at, job.not_before, job.started_at or 0.0)

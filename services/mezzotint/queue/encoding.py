@@ -1,5 +1,7 @@
 """Records as the contract's messages, and back."""
 
+from sys import intern
+
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -17,18 +19,18 @@ REASONS = frozenset(errors_pb2.Reason.keys())
 
 
 def new_job(message: queue_pb2.NewJob) -> NewJob:
-    """What a caller asks for, the contract's defaults filled in."""
+    """What a caller asks for, the contract's defaults filled in. Names that come again and again are kept once."""
     return NewJob(
         request_id=message.request_id,
-        account_id=message.account_id,
-        tier=message.tier,
-        kind=message.kind,
+        account_id=intern(message.account_id),
+        tier=intern(message.tier),
+        kind=intern(message.kind),
         payload=message.payload,
         cost_ms=message.cost_ms,
         start_within=message.start_within.ToNanoseconds() / 1e9 if message.HasField("start_within") else START_WITHIN_SECONDS,
         attempts_max=message.attempts_max or ATTEMPTS_MAX,
-        labels=tuple(sorted(message.labels.items())),
-        not_before=max(0.0, message.not_before.seconds + message.not_before.nanos / 1e9),
+        labels=tuple(sorted(message.labels.items())) if message.labels else (),
+        not_before=moment_of(message.not_before) if message.HasField("not_before") else 0.0,
     )
 
 
@@ -39,7 +41,7 @@ def job_message(job: Job) -> job_pb2.Job:
         account_id=job.account_id,
         tier=job.tier,
         kind=job.kind,
-        state=job_pb2.JobState.ValueType(job.state),
+        state=job.state,  # type: ignore[arg-type]  # the numbers are the contract's
         attempt=job.attempt,
         cost_ms=job.cost_ms,
         created_at=timestamp(job.created_at),
@@ -47,7 +49,7 @@ def job_message(job: Job) -> job_pb2.Job:
         finished_at=None if job.finished_at is None else timestamp(job.finished_at),
         failure=_failure_message(job.failure) if job.failure else None,
         last_sequence=job.sequence,
-        labels=dict(job.labels),
+        labels=dict(job.labels) if job.labels else None,
         not_before=timestamp(job.not_before) if job.not_before else None,
         redriven_by=job.redriven_by,
     )
@@ -128,11 +130,15 @@ def progress_of(message: job_pb2.Progress) -> Progress:
     return Progress(message.attempt, message.step, message.steps, message.preview, message.image_index)
 
 
+def moment_of(message: Timestamp) -> float:
+    """Seconds since the epoch, 0 for whatever lies before it. What a caller sent may be any numbers."""
+    return max(0.0, message.seconds + message.nanos / 1e9)
+
+
 def timestamp(moment: float) -> Timestamp:
     """Seconds since the epoch, to the microsecond."""
-    message = Timestamp()
-    message.FromMicroseconds(round(moment * 1e6))
-    return message
+    seconds, microseconds = divmod(round(moment * 1e6), 1_000_000)
+    return Timestamp(seconds=seconds, nanos=microseconds * 1000)
 
 
 def duration(seconds: float) -> Duration:

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from enum import Enum
 from itertools import count
 
-from mezzotint.queue.job import Job
+from mezzotint.queue.account_line import AccountLine
 
 # Accounts that were idle go first, but after this many of them in a row one that waits longer gets its turn.
 FRESH_IN_A_ROW_MAX = 8
@@ -29,7 +29,7 @@ class Flow:
 
     def __init__(self, account_id: str, used: int) -> None:
         self.account_id = account_id
-        self.waiting: OrderedDict[str, tuple[Job, int]] = OrderedDict()
+        self.waiting = AccountLine()
         self.used = used
         self.tag = used
         self.in_flight = 0

@@ -1,6 +1,8 @@
 """The queue's Prometheus metrics, counted from its changes and read from its figures."""
 
 from collections.abc import Callable
+from functools import cache
+from typing import TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -9,6 +11,7 @@ from mezzotint.queue.peak import PeakMode
 from mezzotint.queue.stats import Stats
 from mezzotint.runtime.clock import Clock
 
+Metric = TypeVar("Metric", Counter, Gauge, Histogram)
 WAIT_BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600)
 COMMIT_BUCKETS = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3)
 # How often the gauges are set.
@@ -44,29 +47,35 @@ PEAK_MODE = Gauge("mezzotint_queue_peak_mode", "1 for the mode that the queue is
 PAID_WAIT_SECONDS = Gauge("mezzotint_queue_paid_wait_seconds", "The 95th percentile of the paid tiers' wait.")
 
 
+@cache
+def child(metric: Metric, *labels: str) -> Metric:
+    """The part of a metric with these labels: to look it up costs more than to count, so each is looked up once."""
+    return metric.labels(*labels)
+
+
 def observe(change: Transition) -> None:
     """Count one change."""
     before, job = change.before, change.job
     failure = change.event.failure
     if before is None:
-        ACCEPTED.labels(job.tier).inc()
+        child(ACCEPTED, job.tier).inc()
         return
     if before.state is JobState.RUNNING and failure and failure.reason == "LEASE_STALE":
-        LEASES_LOST.labels(job.tier).inc()
+        child(LEASES_LOST, job.tier).inc()
     if job.state.final:
-        ENDED.labels(job.tier, job.state.name.lower()).inc()
-        ATTEMPTS.labels(job.tier).observe(job.attempt)
+        child(ENDED, job.tier, job.state.name.lower()).inc()
+        child(ATTEMPTS, job.tier).observe(job.attempt)
     elif job.state is JobState.QUEUED and failure:
-        RETRIED.labels(job.tier, FailureClass(failure.failure_class).name.lower()).inc()
+        child(RETRIED, job.tier, FailureClass(failure.failure_class).name.lower()).inc()
     elif job.state is JobState.RUNNING:
-        STARTED.labels(job.tier).inc()
+        child(STARTED, job.tier).inc()
         if job.attempt == 1:
-            WAIT_SECONDS.labels(job.tier).observe(max(0.0, change.event.at - max(job.created_at, before.not_before)))
+            child(WAIT_SECONDS, job.tier).observe(max(0.0, change.event.at - max(job.created_at, before.not_before)))
 
 
 def refused(reason: str) -> None:
     """The end of a lease was refused."""
-    STALE.labels(reason).inc()
+    child(STALE, reason).inc()
 
 
 def committed(seconds: float, operations: int, log_bytes: int) -> None:
@@ -82,14 +91,14 @@ def show(stats: Stats) -> None:
     CREDITS.set(stats.credits)
     PAID_WAIT_SECONDS.set(stats.paid_wait_p95)
     for mode in PeakMode:
-        PEAK_MODE.labels(mode.name.lower()).set(stats.peak_mode is mode)
+        child(PEAK_MODE, mode.name.lower()).set(stats.peak_mode is mode)
     for tier in stats.tiers:
         count = tier.count
-        WAITING.labels(count.tier).set(count.queued)
-        DEFERRED.labels(count.tier).set(count.deferred)
-        RUNNING.labels(count.tier).set(count.running)
-        OLDEST_SECONDS.labels(count.tier).set(count.oldest_wait)
-        PAUSED.labels(count.tier).set(tier.paused)
+        child(WAITING, count.tier).set(count.queued)
+        child(DEFERRED, count.tier).set(count.deferred)
+        child(RUNNING, count.tier).set(count.running)
+        child(OLDEST_SECONDS, count.tier).set(count.oldest_wait)
+        child(PAUSED, count.tier).set(tier.paused)
 
 
 class Display:

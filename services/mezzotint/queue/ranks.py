@@ -8,10 +8,15 @@ LEVELS = 7
 
 
 class Ranks:
-    """Jobs by tag in a sparse tree of counts: add, remove and rank cost O(levels), whatever the number of jobs."""
+    """Jobs by tag in a sparse tree of counts: add and remove cost O(1), rank O(levels), whatever the number of jobs.
+
+    What is added and removed is noted at the leaves, and brought into the tree when somebody asks; most of it has come and gone
+    by then. So of all questions and changes together each costs O(levels) at most.
+    """
 
     def __init__(self) -> None:
         self._levels: list[dict[int, list[int]]] = [{} for _ in range(LEVELS)]
+        self._noted: dict[int, list[int]] = {}
         self.count = 0
         self.cost_ms = 0
 
@@ -25,6 +30,7 @@ class Ranks:
 
     def before(self, tag: int) -> tuple[int, int]:
         """The jobs before `tag` and their work in milliseconds."""
+        self._bring_in()
         count = cost_ms = 0
         node = tag >> GRAIN_BITS
         for level, nodes in enumerate(self._levels):
@@ -39,12 +45,27 @@ class Ranks:
     def _change(self, tag: int, jobs: int, cost_ms: int) -> None:
         self.count += jobs
         self.cost_ms += cost_ms
-        node = tag >> GRAIN_BITS
+        leaf = tag >> GRAIN_BITS
+        noted = self._noted.get(leaf)
+        if noted is None:
+            self._noted[leaf] = [jobs, cost_ms]
+        else:
+            noted[0] += jobs
+            noted[1] += cost_ms
+
+    def _bring_in(self) -> None:
+        noted = self._noted
+        self._noted = {}
         for nodes in self._levels:
-            entry = nodes.setdefault(node, [0, 0])
-            entry[0] += jobs
-            entry[1] += cost_ms
-            assert entry[0] >= 0, "a job left the line that was not in it"
-            if not entry[0]:
-                del nodes[node]
-            node >>= FANOUT_BITS
+            above: dict[int, list[int]] = {}
+            for node, (jobs, cost_ms) in noted.items():
+                entry = nodes.setdefault(node, [0, 0])
+                entry[0] += jobs
+                entry[1] += cost_ms
+                assert entry[0] >= 0, "a job left the line that was not in it"
+                if not entry[0]:
+                    del nodes[node]
+                parent = above.setdefault(node >> FANOUT_BITS, [0, 0])
+                parent[0] += jobs
+                parent[1] += cost_ms
+            noted = above

@@ -5,6 +5,7 @@ in `body`. `registry` keeps a request id from being used twice for as long as th
 """
 
 import json
+from sys import intern
 from typing import Any
 
 from mezzotint.queue.job import Failure, FailureClass, Job, JobEvent, JobState, Labels
@@ -99,11 +100,39 @@ HOT_JOBS = f"{COLUMNS} FROM registry r JOIN job j USING (number)"
 FINISHED_JOBS = f"{FINISHED_COLUMNS} FROM registry r JOIN finished j USING (number)"
 
 
+STATES = {int(state): state for state in JobState}
+COSTS_KEPT_MAX = 10_000
+_costs: dict[int, int] = {}
+
+
 def job_of(row: tuple[Any, ...]) -> Job:
     """The record of a row of HOT_JOBS or FINISHED_JOBS."""
+    number, job_id, account_id, tier, kind, cost_ms, attempts_max, created_at, expires_at, state = row[:10]
+    sequence, attempt, token, worker_id, not_before, started_at, labels = row[10:17]
     finished_at, failure, redriven_by = (row[17], failure_of(row[18:21]), row[21]) if len(row) > 17 else (None, None, "")
-    fields = (*row[:9], JobState(row[9]), *row[10:16], finished_at, failure, labels_of(row[16]), redriven_by)
-    return Job(*fields)
+    return Job(
+        number,
+        job_id,
+        # The same few names and numbers in up to a million records: they are kept once.
+        intern(account_id),
+        intern(tier),
+        intern(kind),
+        _costs.setdefault(cost_ms, cost_ms) if len(_costs) < COSTS_KEPT_MAX else cost_ms,
+        attempts_max,
+        created_at,
+        expires_at,
+        STATES[state],
+        sequence,
+        attempt,
+        token,
+        intern(worker_id),
+        not_before or 0.0,
+        started_at,
+        finished_at,
+        failure,
+        labels_of(labels),
+        redriven_by,
+    )
 
 
 def labels_of(column: Any) -> Labels:

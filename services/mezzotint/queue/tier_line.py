@@ -48,9 +48,7 @@ class TierLine:
             flow.used = flow.tag = max(flow.used, self._now)
         tag = flow.used if front else max(flow.tag, flow.used)
         flow.tag = max(flow.tag, tag + job.cost_ms)
-        flow.waiting[job.job_id] = (job, tag)
-        if front:
-            flow.waiting.move_to_end(job.job_id, last=False)
+        flow.waiting.add(job, tag, front=front)
         self.ranks.add(tag, job.cost_ms)
         if back:
             self._turns.welcome(flow)
@@ -61,10 +59,10 @@ class TierLine:
     def discard(self, job: Job) -> bool:
         """A job waits no more; False when it did not."""
         flow = self._flows.get(job.account_id)
-        entry = flow.waiting.pop(job.job_id, None) if flow else None
-        if flow is None or entry is None:
+        tag = flow.waiting.remove(job) if flow else None
+        if flow is None or tag is None:
             return False
-        self.ranks.remove(entry[1], job.cost_ms)
+        self.ranks.remove(tag, job.cost_ms)
         if not flow.waiting:
             self._turns.drop(flow)
             self._rest(flow)
@@ -76,7 +74,7 @@ class TierLine:
             self._turns.promote(late)
             self.aged += 1
         flow = self._turns.next()
-        _, (job, tag) = flow.waiting.popitem(last=False)
+        job, tag = flow.waiting.take()
         self.ranks.remove(tag, job.cost_ms)
         self._now = max(self._now, flow.used)
         self._charge(flow, job)
@@ -118,15 +116,17 @@ class TierLine:
     def before(self, job: Job) -> tuple[int, int] | None:
         """The jobs of the tier expected to start before this one and their work in ms; None when it does not wait."""
         flow = self._flows.get(job.account_id)
-        entry = flow.waiting.get(job.job_id) if flow else None
-        return self.ranks.before(entry[1]) if entry else None
+        tag = flow.waiting.tag(job) if flow else None
+        return None if tag is None else self.ranks.before(tag)
 
     def held_up(self, job: Job) -> bool:
         """The job that waits is expected to wait for others of its own account to end."""
         if self._running_max is None:
             return False
         flow = self._flows[job.account_id]
-        own = (flow.waiting[job.job_id][1] - flow.used) / max(1, flow.tag - flow.used) * len(flow.waiting)
+        tag = flow.waiting.tag(job)
+        assert tag is not None, f"{job.job_id} does not wait"
+        own = (tag - flow.used) / max(1, flow.tag - flow.used) * len(flow.waiting)
         return flow.in_flight + round(own) >= self._running_max
 
     def _flow(self, job: Job) -> Flow:

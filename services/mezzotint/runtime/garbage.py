@@ -26,6 +26,5 @@ def paused() -> Iterator[None]:
 
 def settle(_port: int = 0) -> None:
     """What is there now stays until the end, and is not looked at any more. To be called once, when a service is ready."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)
