@@ -40,20 +40,27 @@ async def serve(data: Path, *, free_ports: bool) -> None:
     click.echo("starting auth, ratelimit, queue, inference and gateway", err=True)
     async with Suite.start(data, ports="free" if free_ports else "default") as suite:
         profile = await local_account(data, suite.addresses["gateway"])
+        # Before the words that say how to stop: whoever reads them may do so at once.
+        stop = stop_on_signal()
         click.echo(f"ready in {time.perf_counter() - began:.1f} s\n", err=True)
         click.echo(welcome(suite, profile))
-        await first(asked_to_stop(), suite.wait())
+        await first(asked_to_stop(stop), suite.wait())
         click.echo("stopping; Ctrl-C again does not wait", err=True)
 
 
-async def asked_to_stop() -> None:
-    """Wait for SIGTERM or Ctrl-C; the next one interrupts as usual."""
+def stop_on_signal() -> asyncio.Event:
+    """An event that SIGTERM or Ctrl-C sets from now on."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def asked_to_stop(stop: asyncio.Event) -> None:
+    """Wait for the event of `stop_on_signal`; the next signal interrupts as usual."""
     await stop.wait()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.remove_signal_handler(number)
+        asyncio.get_running_loop().remove_signal_handler(number)
 
 
 def welcome(suite: Suite, profile: Profile) -> str:
