@@ -30,7 +30,7 @@ def new_job(message: queue_pb2.NewJob) -> NewJob:
         start_within=message.start_within.ToNanoseconds() / 1e9 if message.HasField("start_within") else START_WITHIN_SECONDS,
         attempts_max=message.attempts_max or ATTEMPTS_MAX,
         labels=tuple(sorted(message.labels.items())) if message.labels else (),
-        not_before=moment_of(message.not_before) if message.HasField("not_before") else 0.0,
+        not_before=_moment_of(message.not_before) if message.HasField("not_before") else 0.0,
     )
 
 
@@ -130,7 +130,7 @@ def progress_of(message: job_pb2.Progress) -> Progress:
     return Progress(message.attempt, message.step, message.steps, message.preview, message.image_index)
 
 
-def moment_of(message: Timestamp) -> float:
+def _moment_of(message: Timestamp) -> float:
     """Seconds since the epoch, 0 for whatever lies before it. What a caller sent may be any numbers."""
     return max(0.0, message.seconds + message.nanos / 1e9)
 
