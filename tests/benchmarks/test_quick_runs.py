@@ -35,8 +35,9 @@ def test_queue_prints_every_promised_field(tmp_path: Path) -> None:
     """Ensures that a quick run of the queue's benchmark ends well and that each figure is there and was measured."""
     figures = last_line("benchmarks.queue", "--quick", "--json", "--folder", str(tmp_path))
     assert figures.keys() == QUEUE_FIELDS
-    # A lease may reach its worker before the acknowledgement reaches the caller; processor time comes in clock ticks.
-    maybe_zero = {"pickup_p50_ms", "pickup_p99_ms", "load_before", "load_after", *(f"{name}_cpu_us" for name in QUEUE_RATES)}
+    # A lease may reach its worker before the acknowledgement reaches the caller; the few messages of a quick round of the echo
+    # stream may take less processor time than one tick of the clock that counts it.
+    maybe_zero = {"pickup_p50_ms", "pickup_p99_ms", "load_before", "load_after", "echo_stream_cpu_us"}
     unsigned = figures.keys() - maybe_zero
     assert not [name for name in unsigned if not figures[name] > 0]
     assert figures["quick"] == 1

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec
@@ -14,7 +13,6 @@ from mezzotint.api.inference.v1.inference_pb2_grpc import InferenceServiceStub
 from mezzotint.inference.app import run
 from mezzotint.inference.settings import InferenceSettings
 from mezzotint.runtime import calls
-from mezzotint.runtime.bundled import bundled
 from mezzotint.runtime.tls import Authority
 from tests.support.serving import connect, serving
 
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 
 # A picture alone and in a batch may differ by this many of 255 levels.
 LEVELS_TOLERANCE = 2
-
-pytestmark = pytest.mark.skipif(not (bundled("models") / "aquatint/model_index.json").exists(), reason="not built yet")
 
 
 async def pictures(
