@@ -91,8 +91,8 @@ async def answer(connection: grpc.aio.Channel, method: MethodDescriptor, metadat
             if response is not grpc.aio.EOF:
                 return ADMITTED
         except grpc.RpcError as error:
-            # When a refusal comes before the client has written its message, grpcio's client puts an INTERNAL of its own in the
-            # place of the server's status (aio/_call.py, _write): 55 of 500 calls on a busy machine. Such an answer is asked again.
+            # When a refusal comes before the client has written its message, grpcio's client puts an INTERNAL of its own in
+            # place of the server's status (aio/_call.py, _write): 55 of 500 calls on a busy machine. It is asked again.
             if rpc_status.from_call(error) is not None:
                 refusal = statuses.from_call(error)
                 return refusal.reason if isinstance(refusal, REFUSALS) else ADMITTED
