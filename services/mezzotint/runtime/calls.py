@@ -9,6 +9,7 @@ import grpc
 from opentelemetry import propagate
 
 from mezzotint.runtime import statuses
+from mezzotint.runtime.clock import LateId
 from mezzotint.runtime.errors import DeadlineExceeded
 
 Request = TypeVar("Request", contravariant=True)
@@ -18,7 +19,7 @@ Metadata = tuple[tuple[str, str], ...]
 # When the call being served must be answered, on the event loop's clock; None: no end.
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 # The id of the call being served, passed on to the services it calls.
-request_id: ContextVar[str] = ContextVar("request_id", default="")
+request_id: ContextVar[str | LateId] = ContextVar("request_id", default="")
 # Kept back from the caller's time so that our answer still reaches it.
 MARGIN_SECONDS = 0.02
 
@@ -91,5 +92,5 @@ def passed_on() -> Metadata:
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
     if identifier := request_id.get():
-        carrier["x-request-id"] = identifier
+        carrier["x-request-id"] = str(identifier)
     return tuple(carrier.items())

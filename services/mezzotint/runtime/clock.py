@@ -43,3 +43,17 @@ def new_id(prefix: str) -> str:
     """A fresh id: the prefix and a ULID, whose order is the order of creation to the millisecond."""
     value = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10))
     return f"{prefix}_{''.join([_PAIRS[value >> shift & 0x3FF] for shift in _SHIFTS])}"
+
+
+class LateId:
+    """An id that is made when somebody asks for its text: few calls, say, log a line or call on under theirs."""
+
+    __slots__ = ("_made", "_prefix")
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._made = ""
+
+    def __str__(self) -> str:
+        self._made = self._made or new_id(self._prefix)
+        return self._made

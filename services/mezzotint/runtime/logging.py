@@ -20,13 +20,13 @@ SECRET_VALUES = re.compile(r"mzt_\w{8,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|(?<=Bearer 
 
 
 # What every line of the call being served says of it; set by the layers around the call.
-about: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxyType({}))
+about: ContextVar[Mapping[str, object]] = ContextVar("about", default=MappingProxyType({}))
 
 
 def name_call(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A structlog processor: add what is known of the call being served. Read only here: few calls write a line."""
     for name, value in about.get().items():
-        event.setdefault(name, value)
+        event.setdefault(name, str(value))
     return event
 
 

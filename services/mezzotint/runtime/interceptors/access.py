@@ -101,8 +101,11 @@ def rule_of(method: str) -> access_pb2.Access:
 
 
 def _service_identity(context: Any) -> str:
-    """The identity in the peer's certificate; empty when it has none of ours."""
-    for name in context.auth_context().get("x509_subject_alternative_name", ()):
+    """The identity in the peer's certificate; empty when it has none of ours.
+
+    gRPC's peer identities are the certificate's alternative names; `auth_context` would copy the whole certificate as well.
+    """
+    for name in context.peer_identities() or ():
         if name.startswith(_SPIFFE_PREFIX):
             return str(name[len(_SPIFFE_PREFIX) :].decode())
     return ""

@@ -17,7 +17,7 @@ class LoggingLayer(Layer):
 
     def enter(self, call: Call) -> None:
         """Take over the caller's request id or make one."""
-        identifier = call.metadata.get("x-request-id", "")[:REQUEST_ID_LENGTH_MAX] or clock.new_id("req")
+        identifier = call.metadata.get("x-request-id", "")[:REQUEST_ID_LENGTH_MAX] or clock.LateId("req")
         calls.request_id.set(identifier)
         call.about |= {"method": call.method, "request_id": identifier, "trace_id": telemetry.trace_id() if call.span else ""}
         logging.about.set(call.about)

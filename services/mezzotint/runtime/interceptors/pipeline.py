@@ -37,8 +37,10 @@ class Call:
     """What ended the call, if not its own end."""
     span: Any = None
     """The call's span, where it is traced."""
-    about: dict[str, str] = field(default_factory=dict)
+    about: dict[str, object] = field(default_factory=dict)
     """What every line of the log says of the call."""
+    entered: int = 0
+    """How many layers were entered."""
 
 
 class Layer:
@@ -59,8 +61,9 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self._layers = tuple(layers)
-        # Most layers have nothing to say to a message: those that do are called.
+        # Most layers have nothing to say to a message, or at the end: those that do are called.
         self._receivers = [layer.receive for layer in layers if type(layer).receive is not Layer.receive]
+        self._leavers = [(at, each.leave) for at, each in enumerate(layers) if type(each).leave is not Layer.leave][::-1]
         self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
@@ -93,16 +96,15 @@ class Pipeline(grpc.aio.ServerInterceptor):
     def _unary(self, method: str, behavior: Any, decode: Decode) -> Any:
         async def handle(raw: bytes, context: Any) -> Any:
             call = open_call(method, context)
-            entered: list[Layer] = []
             try:
-                await self._enter(call, entered)
+                await self._enter(call)
                 return await behavior(self._receive(call, decode(raw)), context)
             except BaseException as error:
                 call.error = error
                 await abort(context, error)
                 raise
             finally:
-                leave(call, entered)
+                self._leave(call)
 
         return handle
 
@@ -132,9 +134,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
     async def _stream(self, method: str, context: Any, responses: Callable[[Call], Any]) -> AsyncIterator[Any]:
         call = open_call(method, context)
-        entered: list[Layer] = []
         try:
-            await self._enter(call, entered)
+            await self._enter(call)
             async with aclosing(responses(call)) as each:
                 async for response in each:
                     yield response
@@ -143,13 +144,19 @@ class Pipeline(grpc.aio.ServerInterceptor):
             await abort(context, error)
             raise
         finally:
-            leave(call, entered)
+            self._leave(call)
 
-    async def _enter(self, call: Call, entered: list[Layer]) -> None:
+    async def _enter(self, call: Call) -> None:
         for layer in self._layers:
             if (waiting := layer.enter(call)) is not None:
                 await waiting
-            entered.append(layer)
+            call.entered += 1
+
+    def _leave(self, call: Call) -> None:
+        """Leave every layer that was entered, innermost first."""
+        for place, leave in self._leavers:
+            if place < call.entered:
+                leave(call)
 
     def _receive(self, call: Call, message: Any) -> Any:
         for receive in self._receivers:
@@ -173,9 +180,3 @@ def open_call(method: str, context: Any) -> Call:
     """The call as its layers see it."""
     metadata = {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
     return Call(method, context, metadata, time.perf_counter())
-
-
-def leave(call: Call, entered: list[Layer]) -> None:
-    """Leave every layer that was entered, innermost first."""
-    for layer in reversed(entered):
-        layer.leave(call)
