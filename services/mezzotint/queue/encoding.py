@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from mezzotint.api.errors.v1 import errors_pb2
 from mezzotint.api.queue.v1 import job_pb2, queue_pb2
 from mezzotint.queue.job import Failure, FailureClass, Job, JobEvent, JobState, NewJob
+from mezzotint.queue.job_fields import failure_fields, fields_of, moment_fields
 from mezzotint.queue.kinds import Place
 from mezzotint.queue.watching import Progress, Sight
 
@@ -36,23 +37,7 @@ def new_job(message: queue_pb2.NewJob) -> NewJob:
 
 def job_message(job: Job) -> job_pb2.Job:
     """A job."""
-    return job_pb2.Job(
-        job_id=job.job_id,
-        account_id=job.account_id,
-        tier=job.tier,
-        kind=job.kind,
-        state=job.state,  # type: ignore[arg-type]  # the numbers are the contract's
-        attempt=job.attempt,
-        cost_ms=job.cost_ms,
-        created_at=timestamp(job.created_at),
-        started_at=None if job.started_at is None else timestamp(job.started_at),
-        finished_at=None if job.finished_at is None else timestamp(job.finished_at),
-        failure=_failure_message(job.failure) if job.failure else None,
-        last_sequence=job.sequence,
-        labels=dict(job.labels) if job.labels else None,
-        not_before=timestamp(job.not_before) if job.not_before else None,
-        redriven_by=job.redriven_by,
-    )
+    return job_pb2.Job(**fields_of(job))
 
 
 def sight_message(sight: Sight) -> job_pb2.JobEvent:
@@ -113,8 +98,7 @@ def _fill_times(message: job_pb2.Queued | job_pb2.Deferred, place: Place | None)
 
 def _failure_message(failure: Failure) -> job_pb2.Failure:
     """A failure."""
-    failure_class = job_pb2.FailureClass.ValueType(failure.failure_class)
-    return job_pb2.Failure(failure_class=failure_class, reason=failure.reason, message=failure.message)
+    return job_pb2.Failure(**failure_fields(failure))
 
 
 def failure_of(message: job_pb2.Failure) -> Failure:
@@ -137,8 +121,7 @@ def _moment_of(message: Timestamp) -> float:
 
 def timestamp(moment: float) -> Timestamp:
     """Seconds since the epoch, to the microsecond."""
-    seconds, microseconds = divmod(round(moment * 1e6), 1_000_000)
-    return Timestamp(seconds=seconds, nanos=microseconds * 1000)
+    return Timestamp(**moment_fields(moment))
 
 
 def duration(seconds: float) -> Duration:

@@ -13,6 +13,7 @@ from mezzotint.queue.desk import Desk
 from mezzotint.queue.encoding import job_message, new_job, sight_message
 from mezzotint.queue.engine import Enqueued, JobQuery
 from mezzotint.queue.job import JobState
+from mezzotint.queue.job_fields import fields_of
 from mezzotint.queue.stats import StatsBoard
 from mezzotint.queue.work_stream import Floor, WorkStream
 from mezzotint.runtime.errors import MezzotintError
@@ -32,14 +33,14 @@ class QueueService(queue_pb2_grpc.QueueServiceServicer):
     async def EnqueueJob(self, request: queue_pb2.EnqueueJobRequest, context: Context) -> queue_pb2.EnqueueJobResponse:
         """Accept a job."""
         kept = await self._floor.ledger.enqueue(new_job(request.job))
-        return queue_pb2.EnqueueJobResponse(job=job_message(kept.job), replayed=kept.replayed)
+        return queue_pb2.EnqueueJobResponse(job=fields_of(kept.job), replayed=kept.replayed)
 
     async def EnqueueJobs(
         self, requests: AsyncIterator[queue_pb2.EnqueueJobsRequest], context: Context
     ) -> AsyncIterator[queue_pb2.EnqueueJobsResponse]:
         """Accept many jobs, answered message by message, in order."""
         async for outcomes in self._desk.enqueue_all([new_job(job) for job in request.jobs] async for request in requests):
-            yield queue_pb2.EnqueueJobsResponse(outcomes=map(outcome_message, outcomes))
+            yield queue_pb2.EnqueueJobsResponse(outcomes=map(outcome_fields, outcomes))
 
     async def GetJob(self, request: queue_pb2.GetJobRequest, context: Context) -> queue_pb2.GetJobResponse:
         """One job."""
@@ -92,8 +93,8 @@ def query_of(request: queue_pb2.ListJobsRequest) -> JobQuery:
     )
 
 
-def outcome_message(outcome: Enqueued | MezzotintError) -> queue_pb2.EnqueueOutcome:
+def outcome_fields(outcome: Enqueued | MezzotintError) -> Any:
     """What became of one of many jobs."""
     if isinstance(outcome, Enqueued):
-        return queue_pb2.EnqueueOutcome(job=job_message(outcome.job))
-    return queue_pb2.EnqueueOutcome(refusal=queue_pb2.Refusal(reason=outcome.reason, message=outcome.message))
+        return {"job": fields_of(outcome.job)}
+    return {"refusal": {"reason": outcome.reason, "message": outcome.message}}

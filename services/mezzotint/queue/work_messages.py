@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby
+from typing import Any
 
 from mezzotint.api.queue.v1 import work_pb2
-from mezzotint.queue.encoding import job_message
 from mezzotint.queue.job import Job
+from mezzotint.queue.job_fields import fields_of
 from mezzotint.queue.leases import LeaseRef
 from mezzotint.queue.worker import Leased, Message, Settlement, Withdrawn
 
@@ -21,7 +22,7 @@ def encode(messages: Sequence[Message]) -> Iterator[work_pb2.WorkResponse]:
         if kind is Leased:
             yield from encode_leases(chain.from_iterable(each.jobs for each in group if isinstance(each, Leased)))
         elif kind is Settlement:
-            settlements = [settlement_message(each) for each in group if isinstance(each, Settlement)]
+            settlements = [settlement_fields(each) for each in group if isinstance(each, Settlement)]
             yield work_pb2.WorkResponse(settled=work_pb2.Settled(settlements=settlements))
         else:
             yield from map(encode_order, group)
@@ -41,15 +42,16 @@ def encode_leases(jobs: Iterable[tuple[Job, bytes]]) -> Iterator[work_pb2.WorkRe
         if size and size + len(payload) > LEASES_BYTES_MAX:
             yield response
             response, size = work_pb2.WorkResponse(), 0
-        ref = work_pb2.LeaseRef(job_id=job.job_id, fencing_token=job.token)
-        response.leases.leases.add(ref=ref, job=job_message(job), payload=payload)
+        ref: Any = {"job_id": job.job_id, "fencing_token": job.token}
+        response.leases.leases.add(ref=ref, job=fields_of(job), payload=payload)
         size += len(payload) + LEASE_BYTES
     yield response
 
 
-def settlement_message(settlement: Settlement) -> work_pb2.Settlement:
+def settlement_fields(settlement: Settlement) -> Any:
     """What became of the end of a lease."""
-    return work_pb2.Settlement(lease=ref_message(settlement.ref), accepted=settlement.accepted, reason=settlement.reason)
+    ref = {"job_id": settlement.ref.job_id, "fencing_token": settlement.ref.token}
+    return {"lease": ref, "accepted": settlement.accepted, "reason": settlement.reason}
 
 
 def ref_of(message: work_pb2.LeaseRef) -> LeaseRef:
