@@ -37,10 +37,11 @@ class Census:
         self._starts = Minute(clock)
         self._work = Minute(clock)
 
-    def restore(self, job: Job) -> None:
-        """A job that is there since before the start."""
-        self._count(job, 1)
-        self._note(job)
+    def restore(self, jobs: Iterable[Job]) -> None:
+        """Jobs that are there since before the start."""
+        for job in jobs:
+            self._count(job, 1)
+            self._note(job)
 
     def observe(self, change: Transition) -> None:
         """A job changed."""

@@ -1,7 +1,7 @@
 """Hands ready jobs to workers with credits."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from mezzotint.queue import transitions
@@ -42,12 +42,14 @@ class Dispatcher:
         self._paused_until = 0.0
         self.draining = False
 
-    def restore(self, job: Job) -> None:
-        """After a restart: a job waits, or a worker held it."""
-        if job.state is JobState.RUNNING:
-            self._room.hold(job)
-        else:
-            self._room.enter(job, self._moment())
+    def restore(self, jobs: Iterable[Job]) -> None:
+        """After a restart: jobs wait, or workers held them."""
+        moment = self._moment()
+        for job in jobs:
+            if job.state is JobState.RUNNING:
+                self._room.hold(job)
+            else:
+                self._room.enter(job, moment)
 
     def wake(self) -> None:
         """There may be something to hand out: do so once everything that happens at this moment has happened."""

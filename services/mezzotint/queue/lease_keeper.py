@@ -1,6 +1,6 @@
 """Keeps leases alive and true: heartbeats, workers that vanish and come back, time that runs out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mezzotint.queue.job import Job, JobState, Transition
 from mezzotint.queue.lease_endings import LeaseEndings
@@ -19,10 +19,12 @@ class LeaseKeeper:
         self._endings = endings
         self._clock = clock
 
-    def restore(self, job: Job) -> None:
-        """After a restart: a worker that held the job has the grace to come back for it."""
-        if job.state is JobState.RUNNING:
-            self._leases.grant(LeaseRef(job.job_id, job.token), job.worker_id, self._clock.monotonic(), restored=True)
+    def restore(self, jobs: Iterable[Job]) -> None:
+        """After a restart: workers that held jobs have the grace to come back for them."""
+        now = self._clock.monotonic()
+        for job in jobs:
+            if job.state is JobState.RUNNING:
+                self._leases.grant(LeaseRef(job.job_id, job.token), job.worker_id, now, restored=True)
 
     def join(self, worker: Worker, named: Sequence[LeaseRef]) -> list[LeaseRef]:
         """A worker opened its stream and works on `named`: gives the leases that are still its own."""

@@ -51,14 +51,15 @@ class Ledger:
         self._waiting: set[asyncio.Task[None]] = set()
         self.listeners: list[Callable[[Transition], None]] = []
 
-    async def recover(self, restorers: Sequence[Callable[[Job], None]] = ()) -> None:
-        """Load every job that is not final, in the order of acceptance, and give it to each of `restorers`."""
+    async def recover(self, restorers: Sequence[Callable[[Sequence[Job]], None]] = ()) -> None:
+        """Load every job that is not final, in the order of acceptance, and give all to each of `restorers`."""
         with garbage.paused():
-            for job in await self._engine.recover():
-                self._jobs[job.job_id] = job
+            jobs = await self._engine.recover()
+            self._jobs |= {job.job_id: job for job in jobs}
+            for job in jobs:
                 self._capacity.add(job)
-                for restore in restorers:
-                    restore(job)
+            for restore in restorers:
+                restore(jobs)
 
     async def enqueue(self, new: NewJob) -> Enqueued:
         """Accept a job. Raises TierUnknown, FieldInvalid, ServerOverloaded, RequestIdReused, StorageFull."""

@@ -107,9 +107,27 @@ _costs: dict[int, int] = {}
 
 def job_of(row: tuple[Any, ...]) -> Job:
     """The record of a row of HOT_JOBS or FINISHED_JOBS."""
-    number, job_id, account_id, tier, kind, cost_ms, attempts_max, created_at, expires_at, state = row[:10]
-    sequence, attempt, token, worker_id, not_before, started_at, labels = row[10:17]
-    finished_at, failure, redriven_by = (row[17], failure_of(row[18:21]), row[21]) if len(row) > 17 else (None, None, "")
+    begun, ended = row[:17], row[17:]
+    (
+        number,
+        job_id,
+        account_id,
+        tier,
+        kind,
+        cost_ms,
+        attempts_max,
+        created_at,
+        expires_at,
+        state,
+        sequence,
+        attempt,
+        token,
+        worker_id,
+        not_before,
+        started_at,
+        labels,
+    ) = begun
+    finished_at, failure, redriven_by = (ended[0], failure_of(ended[1:4]), ended[4]) if ended else (None, None, "")
     return Job(
         number,
         job_id,

@@ -108,9 +108,9 @@ class World:
         dispatcher = Dispatcher(ledger, self.room, leases, roster, endings, self.clock, background)
         hub = WatchHub(ledger, self._engine, self.clock, dispatcher.place, self.times.scale)
         ledger.listeners += [keeper.observe, dispatcher.observe, hub.observe]
-        for job in await self.recovered():
-            keeper.restore(job)
-            dispatcher.restore(job)
+        jobs = await self.recovered()
+        keeper.restore(jobs)
+        dispatcher.restore(jobs)
         await ledger.recover()
         backoff = Backoff(self.times.scale, 60 * self.times.scale, self._random.random)
         self.floor = Floor(
