@@ -1,12 +1,12 @@
 """A million jobs that wait: how soon the real process is ready on them, after a stop and after a crash, and its memory."""
 
-import asyncio
 import time
 from pathlib import Path
 
 from benchmarks.queue.jobs import record
 from benchmarks.queue.processes import QueueProcess
 from mezzotint.queue import transitions
+from mezzotint.queue.engine import Candidate
 from mezzotint.queue.sqlite_engine import SqliteEngine
 from mezzotint.runtime.clock import new_id
 
@@ -50,5 +50,5 @@ async def fill(folder: Path, jobs: int) -> None:
     for first in range(0, jobs, AT_ONCE):
         news = [record(ACCOUNTS) for _ in range(min(AT_ONCE, jobs - first))]
         now = time.time()
-        await asyncio.gather(*(engine.enqueue(transitions.accept(new, new_id("job"), now), new) for new in news))
+        await engine.enqueue([Candidate(transitions.accept(new, new_id("job"), now), new) for new in news])
     await engine.close()

@@ -3,7 +3,9 @@
 from typing import Any
 
 from mezzotint.queue import transitions
+from mezzotint.queue.engine import Candidate, Engine, Enqueued
 from mezzotint.queue.job import Job, NewJob, Transition
+from mezzotint.runtime.errors import MezzotintError
 
 NOW = 1_767_268_800.0
 
@@ -30,3 +32,11 @@ def accepted(job_id: str = "job_1", **fields: Any) -> Transition:
 def waiting(job_id: str = "job_1", **fields: Any) -> Job:
     """A job that waits."""
     return accepted(job_id, **fields).job
+
+
+async def admit(engine: Engine, accepted: Transition, request: NewJob, refusal: MezzotintError | None = None) -> Enqueued:
+    """What becomes of one new job in an engine. Raises the error that it is refused with."""
+    (outcome,) = await engine.enqueue([Candidate(accepted, request, refusal)])
+    if isinstance(outcome, MezzotintError):
+        raise outcome
+    return outcome

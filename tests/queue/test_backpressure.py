@@ -11,7 +11,7 @@ from mezzotint.queue.job import JobState
 from mezzotint.queue.watching import PICTURES_MAX, Progress, Sight
 from mezzotint.queue.work_stream import WorkStream
 from mezzotint.queue.worker import OUTBOX_MAX
-from tests.queue.inside import floor
+from tests.queue.inside import floor, start
 from tests.queue.records import NOW, new
 from tests.queue.wire import completing
 from tests.support.clock import ManualClock
@@ -40,7 +40,7 @@ async def test_a_worker_that_never_reads_is_held_in_bounds(clock: ManualClock) -
         for _ in range(50):
             await asyncio.sleep(0)
     assert OUTBOX_MAX <= taken < 2 * OUTBOX_MAX
-    job = (await inside.ledger.enqueue(new())).job
+    job = (await inside.intake.enqueue(new())).job
     for _ in range(50):
         await asyncio.sleep(0)
     assert inside.ledger.hot(job.job_id) == job
@@ -53,12 +53,12 @@ async def test_a_slow_watcher_gets_the_latest_progress_and_every_event(clock: Ma
     background = Background()
     inside = floor(clock, background)
     ledger, hub = inside.ledger, inside.hub
-    ledger.listeners[:] = [hub.observe]  # no dispatcher: the test itself hands the job out
-    job = (await ledger.enqueue(new(attempts_max=10))).job
+    ledger.jobs.listeners[:] = [hub.observe]  # no dispatcher: the test itself hands the job out
+    job = (await inside.intake.enqueue(new(attempts_max=10))).job
     watch = hub.watch(job.job_id, "", 0)
     assert (await anext(watch)).sequence == 1
     for round_ in range(30):
-        job, _ = await ledger.start(job.job_id, lambda found: transitions.start(found, "w1", NOW))
+        job, _ = await start(ledger, job.job_id, lambda found: transitions.start(found, "w1", NOW))
         for image in range(40):
             for step in range(3):
                 hub.report(job, Progress(job.attempt, step, 3, b"preview", round_ * 40 + image))

@@ -28,7 +28,7 @@ class Book:
             self.jobs.pop(job.job_id, None)
         else:
             self.jobs[job.job_id] = job
-        self.census.observe(change)
+        self.census.observe([change])
         return job
 
     def accept(self, job_id: str, **fields: object) -> Job:

@@ -20,7 +20,7 @@ from mezzotint.queue.job import Failure, FailureClass, Job, JobEvent, JobState, 
 from mezzotint.queue.memory_engine import MemoryEngine
 from mezzotint.queue.sqlite_engine import SqliteEngine
 from mezzotint.runtime.errors import MezzotintError, RequestIdReused
-from tests.queue.records import NOW, new
+from tests.queue.records import NOW, admit, new
 
 Value = TypeVar("Value")
 BROKE = Failure(FailureClass.RETRYABLE, "JOB_FAILED", "it broke")
@@ -72,9 +72,9 @@ class EngineMachine(RuleBasedStateMachine):
         earlier = self.requests.get((account, asked.request_id))
         if earlier and earlier[1] != cost_ms:
             with pytest.raises(RequestIdReused):
-                self.do(self.engine.enqueue(made, asked))
+                self.do(admit(self.engine, made, asked))
             return
-        kept = self.do(self.engine.enqueue(made, asked))
+        kept = self.do(admit(self.engine, made, asked))
         assert kept.replayed == bool(earlier)
         if earlier:
             assert kept.job == self.jobs[earlier[0]]

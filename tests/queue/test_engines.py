@@ -13,7 +13,7 @@ from mezzotint.queue.job import Failure, FailureClass, Job, JobState, NewJob, Tr
 from mezzotint.queue.memory_engine import MemoryEngine
 from mezzotint.queue.sqlite_engine import SqliteEngine
 from mezzotint.runtime.errors import JobNotFound, RequestIdReused, ServerOverloaded
-from tests.queue.records import NOW, new
+from tests.queue.records import NOW, admit, new
 
 BROKE = Failure(FailureClass.PERMANENT, "JOB_FAILED", "it broke")
 ALL = JobQuery("", frozenset(), 0, 100)
@@ -34,7 +34,7 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 async def accept(engine: Engine, job_id: str = "job_1", request: NewJob | None = None) -> Job:
     """Enqueue a job."""
     request = request or new(job_id)
-    return (await engine.enqueue(transitions.accept(request, job_id, NOW), request)).job
+    return (await admit(engine, transitions.accept(request, job_id, NOW), request)).job
 
 
 async def begin(engine: Engine, job: Job) -> Job:
@@ -61,10 +61,10 @@ async def test_jobs_are_numbered_in_the_order_of_acceptance(engine: Engine) -> N
 async def test_a_request_id_makes_one_job(engine: Engine) -> None:
     """Ensures that a retry gets the first job as it stands now, also once it is finished."""
     job = await begin(engine, await accept(engine))
-    again = await engine.enqueue(transitions.accept(new("job_1"), "job_2", NOW), new("job_1"))
+    again = await admit(engine, transitions.accept(new("job_1"), "job_2", NOW), new("job_1"))
     assert (again.job, again.replayed) == (job, True)
     done = await keep(engine, transitions.succeed(job, "w1", 1, b"picture", NOW + 2))
-    again = await engine.enqueue(transitions.accept(new("job_1"), "job_3", NOW), new("job_1"))
+    again = await admit(engine, transitions.accept(new("job_1"), "job_3", NOW), new("job_1"))
     assert (again.job, again.replayed) == (done, True)
     assert len(await engine.search(ALL)) == 1
 
@@ -76,7 +76,7 @@ async def test_a_request_id_with_another_body_is_refused(engine: Engine, change:
     await accept(engine)
     request = new("job_1", **{change: other})
     with pytest.raises(RequestIdReused):
-        await engine.enqueue(transitions.accept(request, "job_2", NOW), request)
+        await admit(engine, transitions.accept(request, "job_2", NOW), request)
     assert len(await engine.search(ALL)) == 1
 
 
@@ -91,9 +91,9 @@ async def test_a_refusal_holds_for_new_jobs_only(engine: Engine) -> None:
     """Ensures that a retry is answered even when no new job is taken."""
     job = await accept(engine)
     full = ServerOverloaded("full")
-    assert (await engine.enqueue(transitions.accept(new("job_1"), "job_2", NOW), new("job_1"), full)).job == job
+    assert (await admit(engine, transitions.accept(new("job_1"), "job_2", NOW), new("job_1"), full)).job == job
     with pytest.raises(ServerOverloaded):
-        await engine.enqueue(transitions.accept(new("r3"), "job_3", NOW), new("r3"), full)
+        await admit(engine, transitions.accept(new("r3"), "job_3", NOW), new("r3"), full)
     assert len(await engine.recover()) == 1
 
 
@@ -163,7 +163,7 @@ async def test_old_jobs_are_forgotten_in_batches(engine: Engine) -> None:
     assert await engine.events("job_0", 0) == []
     with pytest.raises(JobNotFound):
         await engine.find("job_1")
-    assert not (await engine.enqueue(transitions.accept(new("job_0"), "job_9", NOW), new("job_0"))).replayed
+    assert not (await admit(engine, transitions.accept(new("job_0"), "job_9", NOW), new("job_0"))).replayed
 
 
 async def test_many_changes_at_once_are_all_kept(engine: Engine) -> None:

@@ -15,7 +15,7 @@ from mezzotint.queue.sqlite_engine import SqliteEngine
 from mezzotint.queue.sqlite_operator_store import SqliteOperatorStore
 from mezzotint.queue.store import OperatorStore, Payload
 from mezzotint.runtime.errors import JobFinished, JobNotFound
-from tests.queue.records import NOW, new
+from tests.queue.records import NOW, admit, new
 
 BROKE = Failure(FailureClass.PERMANENT, "JOB_FAILED", "it broke")
 Parts = tuple[Engine, OperatorStore]
@@ -43,7 +43,7 @@ def engine(parts: Parts) -> Engine:
 async def accept(engine: Engine, job_id: str, request: NewJob | None = None) -> Job:
     """Enqueue a job."""
     request = request or new(job_id)
-    return (await engine.enqueue(transitions.accept(request, job_id, NOW), request)).job
+    return (await admit(engine, transitions.accept(request, job_id, NOW), request)).job
 
 
 async def die(engine: Engine, job_id: str, failure: Failure = BROKE, **fields: object) -> Job:
@@ -135,17 +135,17 @@ async def test_a_dead_job_is_redriven_once(engine: Engine) -> None:
     """Ensures that the mark comes with the new job, that a retry finds that, and that another redrive is refused."""
     await die(engine, "job_1")
     again = new("redrive:job_1", redrives="job_1", not_before=NOW + 5)
-    kept = await engine.enqueue(transitions.accept(again, "job_2", NOW), again)
+    kept = await admit(engine, transitions.accept(again, "job_2", NOW), again)
     assert (kept.job.job_id, kept.replayed) == ("job_2", False)
     dead, _ = await engine.find("job_1")
     assert dead.redriven_by == "job_2"
     assert await found(engine, dead=True) == []
     later = new("redrive:job_1", redrives="job_1", not_before=NOW + 99)
-    kept = await engine.enqueue(transitions.accept(later, "job_3", NOW), later)
+    kept = await admit(engine, transitions.accept(later, "job_3", NOW), later)
     assert (kept.job.job_id, kept.replayed) == ("job_2", True)
     other = new("r4", redrives="job_1")
     with pytest.raises(JobFinished):
-        await engine.enqueue(transitions.accept(other, "job_4", NOW), other)
+        await admit(engine, transitions.accept(other, "job_4", NOW), other)
     assert len(await found(engine)) == 2
 
 
@@ -156,7 +156,7 @@ async def test_what_is_not_dead_is_not_redriven(engine: Engine) -> None:
     for redrives, error in (("job_1", JobNotFound), ("job_2", JobFinished), ("job_9", JobNotFound)):
         request = new("x", redrives=redrives)
         with pytest.raises(error):
-            await engine.enqueue(transitions.accept(request, "job_5", NOW), request)
+            await admit(engine, transitions.accept(request, "job_5", NOW), request)
     assert await found(engine) == ["job_2", "job_1"]
 
 
@@ -165,7 +165,7 @@ async def test_many_redrives_at_once_make_one_job(engine: Engine) -> None:
     await die(engine, "job_1")
     request = new("redrive:job_1", redrives="job_1")
     kept = await asyncio.gather(
-        *(engine.enqueue(transitions.accept(request, f"job_{index}", NOW), request) for index in range(2, 40))
+        *(admit(engine, transitions.accept(request, f"job_{index}", NOW), request) for index in range(2, 40))
     )
     assert len({each.job.job_id for each in kept}) == 1
     assert sum(not each.replayed for each in kept) == 1

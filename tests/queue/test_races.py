@@ -14,7 +14,7 @@ from mezzotint.queue.memory_engine import MemoryEngine
 from mezzotint.queue.tiers import Policy, Tier
 from mezzotint.queue.waiting_room import WaitingRoom
 from mezzotint.queue.work_stream import Floor, WorkStream
-from tests.queue.inside import floor
+from tests.queue.inside import floor, start
 from tests.queue.records import NOW, new, waiting
 from tests.queue.wire import completing
 from tests.support.clock import ManualClock
@@ -84,7 +84,7 @@ async def test_a_job_cancelled_while_its_batch_is_being_leased_does_not_go_out(c
     """Ensures that a worker is not given a job that has ended, and keeps the credit for another."""
     async with slow_queue(clock) as (inside, engine):
         talk = Talk(inside)
-        first, second = [(await inside.ledger.enqueue(new(f"r{index}"))).job for index in range(2)]
+        first, second = [(await inside.intake.enqueue(new(f"r{index}"))).job for index in range(2)]
         engine.slow.add(second.job_id)
         await talk.hello(credit=2)
         await inside.ledger.change(first.job_id, lambda job: transitions.cancel(job, "", NOW))
@@ -92,14 +92,14 @@ async def test_a_job_cancelled_while_its_batch_is_being_leased_does_not_go_out(c
         heard = [await talk.hear(), await talk.hear()]
         leased = [lease.ref.job_id for message in heard for lease in message.leases.leases]
         assert leased == [second.job_id]
-        third = (await inside.ledger.enqueue(new("r3"))).job
+        third = (await inside.intake.enqueue(new("r3"))).job
         assert [lease.ref.job_id for lease in (await talk.hear()).leases.leases] == [third.job_id]
 
 
 async def test_a_job_whose_worker_left_while_it_was_being_leased_is_free_again(clock: ManualClock) -> None:
     """Ensures that a lease that never went out costs no attempt and no grace."""
     async with slow_queue(clock) as (inside, engine):
-        job = (await inside.ledger.enqueue(new())).job
+        job = (await inside.intake.enqueue(new())).job
         engine.slow.add(job.job_id)
         talk = Talk(inside)
         await talk.hello(credit=1)
@@ -114,7 +114,7 @@ async def test_a_job_whose_worker_left_while_it_was_being_leased_is_free_again(c
 async def test_a_job_cancelled_before_its_lease_is_kept_gives_the_credit_back(clock: ManualClock) -> None:
     """Ensures that of a start and a cancellation in the same moment the earlier wins, and that the worker goes on."""
     async with slow_queue(clock) as (inside, engine):
-        job = (await inside.ledger.enqueue(new())).job
+        job = (await inside.intake.enqueue(new())).job
         engine.slow.add(job.job_id)
         cancelling = asyncio.ensure_future(inside.ledger.change(job.job_id, lambda found: transitions.cancel(found, "", NOW)))
         await settled()
@@ -123,14 +123,14 @@ async def test_a_job_cancelled_before_its_lease_is_kept_gives_the_credit_back(cl
         engine.go.set()
         assert (await cancelling).state is JobState.CANCELLED
         await settled()
-        other = (await inside.ledger.enqueue(new("r2"))).job
+        other = (await inside.intake.enqueue(new("r2"))).job
         assert [lease.ref.job_id for lease in (await talk.hear()).leases.leases] == [other.job_id]
 
 
 async def test_heartbeats_leave_a_result_alone_that_is_being_kept(clock: ManualClock) -> None:
     """Ensures that a job is neither lost nor withdrawn between Complete and Settled, whatever heartbeats say of it."""
     async with slow_queue(clock) as (inside, engine):
-        await inside.ledger.enqueue(new())
+        await inside.intake.enqueue(new())
         talk = Talk(inside)
         await talk.hello(credit=1)
         lease = (await talk.hear()).leases.leases[0]
@@ -148,14 +148,14 @@ async def test_heartbeats_leave_a_result_alone_that_is_being_kept(clock: ManualC
 async def test_an_event_that_comes_while_the_earlier_ones_are_read_is_seen_once(clock: ManualClock) -> None:
     """Ensures that there is neither a gap nor a repetition between stored and live events."""
     async with slow_queue(clock) as (inside, engine):
-        job = (await inside.ledger.enqueue(new())).job
-        inside.ledger.listeners[:] = [inside.hub.observe]  # no dispatcher: the test itself hands the job out
+        job = (await inside.intake.enqueue(new())).job
+        inside.ledger.jobs.listeners[:] = [inside.hub.observe]  # no dispatcher: the test itself hands the job out
         watch = inside.hub.watch(job.job_id, "", 0)
         engine.slow.add(job.job_id)
         first = asyncio.ensure_future(anext(watch))
         await settled()
         engine.slow.clear()
-        await inside.ledger.start(job.job_id, lambda found: transitions.start(found, "w1", NOW))
+        await start(inside.ledger, job.job_id, lambda found: transitions.start(found, "w1", NOW))
         engine.go.set()
         seen = [await first, await anext(watch)]
         last = asyncio.ensure_future(anext(watch))

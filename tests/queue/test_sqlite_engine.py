@@ -12,7 +12,7 @@ from mezzotint.queue.engine import StoreUnavailable
 from mezzotint.queue.job import Job
 from mezzotint.queue.sqlite_engine import SqliteEngine
 from mezzotint.runtime.errors import StorageFull
-from tests.queue.records import NOW, new
+from tests.queue.records import NOW, admit, new
 
 MEBIBYTE = 1024 * 1024
 
@@ -20,7 +20,7 @@ MEBIBYTE = 1024 * 1024
 async def accept(engine: SqliteEngine, job_id: str, payload: bytes = b"x") -> Job:
     """Enqueue a job."""
     request = new(job_id, payload=payload)
-    return (await engine.enqueue(transitions.accept(request, job_id, NOW), request)).job
+    return (await admit(engine, transitions.accept(request, job_id, NOW), request)).job
 
 
 async def accept_or_refuse(engine: SqliteEngine, job_id: str) -> Job | None:

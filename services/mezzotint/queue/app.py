@@ -13,10 +13,12 @@ from mezzotint.queue.backoff import Backoff
 from mezzotint.queue.capacity import Capacity
 from mezzotint.queue.desk import Desk
 from mezzotint.queue.dispatcher import Dispatcher
+from mezzotint.queue.intake import Intake
 from mezzotint.queue.lease_endings import LeaseEndings
 from mezzotint.queue.lease_keeper import LeaseKeeper
 from mezzotint.queue.leases import LeaseTable
 from mezzotint.queue.ledger import Ledger
+from mezzotint.queue.open_jobs import OpenJobs
 from mezzotint.queue.operator_side import SERVICES, OperatorSide
 from mezzotint.queue.roster import Roster
 from mezzotint.queue.scheduling import Scheduling
@@ -42,25 +44,26 @@ async def run(
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         scheduling = Scheduling(settings.tiers)
-        room, capacity = scheduling.room, Capacity(settings.waiting_max, settings.account_waiting_max)
+        room, jobs = scheduling.room, OpenJobs(Capacity(settings.waiting_max, settings.account_waiting_max))
         engine = await SqliteEngine.open(settings.data / "queue", settings.store_bytes_max, metrics.committed)
         stack.push_async_callback(engine.close)
         background = Background()
         stack.push_async_callback(background.close)
         server = Server(settings, open_identity(settings.data, "queue", settings.hosts), SERVICES)
         roster, leases = Roster(), LeaseTable(settings.lease_seconds, settings.grace_seconds)
-        ledger = Ledger(engine, clock, new_id, scheduling.policy.current.names(), capacity, room.defers)
+        intake = Intake(engine, jobs, clock, new_id, scheduling.policy.current.names(), room.defers)
+        ledger = Ledger(engine, jobs)
         endings = LeaseEndings(ledger, leases, clock, background, metrics.refused)
         keeper = LeaseKeeper(leases, roster, endings, clock)
         dispatcher = Dispatcher(ledger, room, leases, roster, endings, clock, background)
         hub = WatchHub(ledger, engine, clock, dispatcher.place, settings.place_seconds)
-        ledger.listeners += [keeper.observe, dispatcher.observe, hub.observe]
-        operators = OperatorSide(ledger, engine, roster, leases, dispatcher, scheduling, clock, server.draining)
+        jobs.listeners += [keeper.observe, dispatcher.observe, hub.observe]
+        operators = OperatorSide(jobs, intake, ledger, engine, roster, leases, dispatcher, scheduling, clock, server.draining)
         await operators.pauses.load()
         await ledger.recover([keeper.restore, dispatcher.restore, operators.census.restore])
         backoff = Backoff(settings.backoff_seconds, settings.backoff_seconds_max, random.random)
-        floor = Floor(ledger, keeper, endings, dispatcher, hub, background, clock, backoff, leases, settings.heartbeat_seconds)
-        service = QueueService(Desk(ledger, engine, clock, server.draining), floor, operators.board)
+        floor = Floor(intake, ledger, keeper, endings, dispatcher, hub, background, clock, backoff, settings.heartbeat_seconds)
+        service = QueueService(Desk(intake, ledger, engine, clock, server.draining), floor, operators.board)
         server.add(add_QueueServiceServicer_to_server, service)
         server.add(add_QueueAdminServiceServicer_to_server, operators.admin)
         sweep = Retention(engine, clock, settings.retention_seconds).sweep

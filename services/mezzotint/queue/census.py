@@ -43,16 +43,17 @@ class Census:
             self._count(job, 1)
             self._note(job)
 
-    def observe(self, change: Transition) -> None:
-        """A job changed."""
-        job = change.job
-        if change.before:
-            self._count(change.before, -1)
-        self._count(job, 1)
-        self._note(job)
-        if job.state is JobState.RUNNING:
-            self._starts.add(job.tier, 1)
-            self._work.add(job.tier, job.cost_ms)
+    def observe(self, changes: Iterable[Transition]) -> None:
+        """Jobs changed."""
+        for change in changes:
+            job = change.job
+            if change.before:
+                self._count(change.before, -1)
+            self._count(job, 1)
+            self._note(job)
+            if job.state is JobState.RUNNING:
+                self._starts.add(job.tier, 1)
+                self._work.add(job.tier, job.cost_ms)
 
     def know(self, tiers: Iterable[str]) -> None:
         """The policy names these tiers now; they come first, others only while they have jobs."""

@@ -5,16 +5,16 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from mezzotint.queue import transitions
-from mezzotint.queue.engine import Engine, Enqueued, JobQuery
+from mezzotint.queue.engine import Engine, JobQuery
+from mezzotint.queue.intake import Intake, Outcome
 from mezzotint.queue.job import Job, JobState, NewJob
 from mezzotint.queue.ledger import Ledger
 from mezzotint.queue.paging import page_start, page_token
 from mezzotint.runtime.clock import Clock
-from mezzotint.runtime.errors import JobFinished, MezzotintError, ServerDraining
+from mezzotint.runtime.errors import JobFinished, ServerDraining
 
 # Messages of one stream whose jobs are being kept at once.
 STREAM_AHEAD_MAX = 4
-Outcome = Enqueued | MezzotintError
 # Messages whose jobs are being kept, in order; at the end None, or the error that ended the requests.
 Outcomes = asyncio.Queue["asyncio.Future[list[Outcome]] | Exception | None"]
 
@@ -22,7 +22,8 @@ Outcomes = asyncio.Queue["asyncio.Future[list[Outcome]] | Exception | None"]
 class Desk:
     """The side of the queue that callers see. `draining` ends its long streams."""
 
-    def __init__(self, ledger: Ledger, engine: Engine, clock: Clock, draining: asyncio.Event) -> None:
+    def __init__(self, intake: Intake, ledger: Ledger, engine: Engine, clock: Clock, draining: asyncio.Event) -> None:
+        self._intake = intake
         self._ledger = ledger
         self._engine = engine
         self._clock = clock
@@ -52,7 +53,7 @@ class Desk:
         end: Exception | None = None
         try:
             async for batch in batches:
-                await outcomes.put(self._ledger.enqueue_all(batch))
+                await outcomes.put(self._intake.enqueue_all(batch))
         except Exception as error:  # noqa: BLE001  # whatever ends the requests ends the stream
             end = error
         await outcomes.put(end)

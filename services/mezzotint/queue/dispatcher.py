@@ -145,16 +145,18 @@ class Dispatcher:
         except (JobFinished, LeaseStale):
             return
 
-    def observe(self, change: Transition) -> None:
+    def observe(self, changes: Iterable[Transition]) -> None:
         """Keep the waiting room true to what was kept."""
-        before, job = change.before, change.job
-        if before and before.state is JobState.RUNNING:
-            self._room.release(before, change.cost_ms)
-        elif before and (job.state.final or before.state is JobState.DEFERRED):
-            self._room.leave(before, for_good=job.state.final)
-        if job.state in (JobState.QUEUED, JobState.DEFERRED):
-            self._room.enter(job, self._moment(), again=before is not None)
-            self.wake()
+        moment = self._moment()
+        for change in changes:
+            before, job = change.before, change.job
+            if before and before.state is JobState.RUNNING:
+                self._room.release(before, change.cost_ms)
+            elif before and (job.state.final or before.state is JobState.DEFERRED):
+                self._room.leave(before, for_good=job.state.final)
+            if job.state <= JobState.DEFERRED:
+                self._room.enter(job, moment, again=before is not None)
+                self.wake()
 
     def _moment(self) -> Moment:
         return Moment(self._clock.now(), self._clock.monotonic())

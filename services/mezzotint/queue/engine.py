@@ -1,8 +1,8 @@
 """The port to whatever keeps jobs: durable, and the only judge of what was accepted."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -19,6 +19,14 @@ class Enqueued(Struct, frozen=True, gc=False):
 
     job: Job
     replayed: bool
+
+
+class Candidate(NamedTuple):
+    """A job that somebody wants accepted; with `refusal` only if it was accepted before."""
+
+    accepted: Transition
+    new: NewJob
+    refusal: MezzotintError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,7 @@ class Engine(Protocol):
     """Keeps jobs, their payloads, results and events.
 
     Every change is atomic, begins with the call, and is durable when its outcome is there; nothing undoes one that has begun.
+    What is asked for in one call is kept at once or, where the store is full, not at all; what is refused changes nothing.
     Changes of one job come one after the other, each when the one before is durable and from the record that it left; the
     engine refuses any other as a defect. Changes and reads raise StoreUnavailable when
     the store has failed; nothing is known then of the change under way, and the process must stop and recover.
@@ -53,11 +62,12 @@ class Engine(Protocol):
         """Every job that is not final, in the order of acceptance. Called once, before anything else."""
         ...
 
-    def enqueue(self, accepted: Transition, new: NewJob, refusal: MezzotintError | None = None) -> Awaitable[Enqueued]:
-        """Keep a new job, or find the one that an earlier call with its account and request id made.
+    def enqueue(self, candidates: Sequence[Candidate]) -> Awaitable[Sequence[Enqueued | MezzotintError]]:
+        """Keep new jobs, or find those that earlier requests with their accounts and ids made; gives what became of each.
 
-        With `refusal`, only the latter; a new job is refused with it. A job that redrives another marks it in the same change.
-        Raises RequestIdReused, StorageFull, and for a redrive JobNotFound, JobFinished when that job is gone or was redriven.
+        One with a `refusal` is only looked for, and refused with it when it is new. A job that redrives another marks it in the
+        same change. The errors are RequestIdReused, StorageFull, the refusal, and for a redrive JobNotFound, JobFinished when
+        that job is gone or was redriven.
         """
         ...
 

@@ -19,6 +19,11 @@ class LeaseKeeper:
         self._endings = endings
         self._clock = clock
 
+    @property
+    def lease_seconds(self) -> float:
+        """How long a lease lasts without a heartbeat."""
+        return self._leases.duration
+
     def restore(self, jobs: Iterable[Job]) -> None:
         """After a restart: workers that held jobs have the grace to come back for them."""
         now = self._clock.monotonic()
@@ -67,8 +72,13 @@ class LeaseKeeper:
                 worker.send(Withdrawn(lease.ref, "no heartbeat came in time"))
             self._endings.lose(lease.worker_id, [lease.ref])
 
-    def observe(self, change: Transition) -> None:
+    def observe(self, changes: Iterable[Transition]) -> None:
         """Keep the leases true to what was kept, and push the end of one that its worker did not ask for."""
+        for change in changes:
+            if change.before:
+                self._follow(change)
+
+    def _follow(self, change: Transition) -> None:
         job = change.job
         if job.state is JobState.RUNNING:
             self._leases.grant(LeaseRef(job.job_id, job.token), job.worker_id, self._clock.monotonic())

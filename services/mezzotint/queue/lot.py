@@ -46,3 +46,10 @@ async def only(lot: Lot[Value]) -> Value:
     if isinstance(outcome, MezzotintError):
         raise outcome
     return outcome
+
+
+def result_of(done: "asyncio.Future[Value]") -> Value | BaseException:
+    """What a future that is done gives, or what it failed with."""
+    if done.cancelled():
+        return asyncio.CancelledError()
+    return done.exception() or done.result()

@@ -1,10 +1,10 @@
 """Jobs in memory: the same promises but for durability. For tests, and for trying things out."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from mezzotint.queue.engine import Enqueued, JobQuery
+from mezzotint.queue.engine import Candidate, Enqueued, JobQuery
 from mezzotint.queue.job import Job, JobEvent, JobState, NewJob, Transition
 from mezzotint.queue.store import Payload
 from mezzotint.runtime.errors import JobFinished, JobNotFound, MezzotintError, RequestIdReused
@@ -24,8 +24,17 @@ class MemoryEngine:
         """Every job that is not final."""
         return [job for job in self._jobs.values() if not job.state.final]
 
-    async def enqueue(self, accepted: Transition, new: NewJob, refusal: MezzotintError | None = None) -> Enqueued:
-        """Keep a new job or find the earlier one."""
+    async def enqueue(self, candidates: Sequence[Candidate]) -> list[Enqueued | MezzotintError]:
+        """Keep new jobs or find the earlier ones."""
+        return [self._judge(candidate) for candidate in candidates]
+
+    def _judge(self, candidate: Candidate) -> Enqueued | MezzotintError:
+        try:
+            return self._admit(*candidate)
+        except MezzotintError as error:
+            return error
+
+    def _admit(self, accepted: Transition, new: NewJob, refusal: MezzotintError | None) -> Enqueued:
         key = (new.account_id, new.request_id)
         if key in self._requests:
             job_id, fingerprint = self._requests[key]

@@ -1,12 +1,12 @@
 """The queue's Prometheus metrics, counted from its changes and read from its figures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from mezzotint.queue.job import FailureClass, JobState, Transition
+from mezzotint.queue.job import FailureClass, Job, JobEvent, JobState, Transition
 from mezzotint.queue.peak import PeakMode
 from mezzotint.queue.stats import Stats
 from mezzotint.runtime.clock import Clock
@@ -53,13 +53,21 @@ def child(metric: Metric, *labels: str) -> Metric:
     return metric.labels(*labels)
 
 
-def observe(change: Transition) -> None:
-    """Count one change."""
-    before, job = change.before, change.job
-    failure = change.event.failure
-    if before is None:
-        child(ACCEPTED, job.tier).inc()
-        return
+def observe(changes: Iterable[Transition]) -> None:
+    """Count changes; many new jobs of a tier at once."""
+    accepted: dict[str, int] = {}
+    for change in changes:
+        if change.before is None:
+            accepted[change.job.tier] = accepted.get(change.job.tier, 0) + 1
+        else:
+            _count(change.before, change.job, change.event)
+    for tier, jobs in accepted.items():
+        child(ACCEPTED, tier).inc(jobs)
+
+
+def _count(before: Job, job: Job, event: JobEvent) -> None:
+    """Count one change of a job."""
+    failure = event.failure
     if before.state is JobState.RUNNING and failure and failure.reason == "LEASE_STALE":
         child(LEASES_LOST, job.tier).inc()
     if job.state.final:
@@ -70,7 +78,7 @@ def observe(change: Transition) -> None:
     elif job.state is JobState.RUNNING:
         child(STARTED, job.tier).inc()
         if job.attempt == 1:
-            child(WAIT_SECONDS, job.tier).observe(max(0.0, change.event.at - max(job.created_at, before.not_before)))
+            child(WAIT_SECONDS, job.tier).observe(max(0.0, event.at - max(job.created_at, before.not_before)))
 
 
 def refused(reason: str) -> None:

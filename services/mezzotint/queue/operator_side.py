@@ -6,8 +6,10 @@ from mezzotint.queue import metrics
 from mezzotint.queue.admin_service import QueueAdminService
 from mezzotint.queue.census import Census
 from mezzotint.queue.dispatcher import Dispatcher
+from mezzotint.queue.intake import Intake
 from mezzotint.queue.leases import LeaseTable
 from mezzotint.queue.ledger import Ledger
+from mezzotint.queue.open_jobs import OpenJobs
 from mezzotint.queue.operations import Operations
 from mezzotint.queue.pauses import Pauses
 from mezzotint.queue.redrive import Redriver
@@ -27,6 +29,8 @@ class OperatorSide:
 
     def __init__(
         self,
+        jobs: OpenJobs,
+        intake: Intake,
         ledger: Ledger,
         engine: SqliteEngine,
         roster: Roster,
@@ -41,11 +45,11 @@ class OperatorSide:
             dispatcher.wake()
 
         policy, store = scheduling.policy, SqliteOperatorStore(engine)
-        self.census = Census(policy.current.names(), clock, ledger.hot)
-        self.pauses = Pauses(store, lambda: ledger.tiers, apply)
+        self.census = Census(policy.current.names(), clock, jobs.get)
+        self.pauses = Pauses(store, lambda: intake.tiers, apply)
         self.board = StatsBoard(self.census, scheduling.room, self.pauses, roster, draining)
         self.display = metrics.Display(self.board.read, clock)
         operations = Operations(roster, leases, engine, store)
-        self.admin = QueueAdminService(operations, self.pauses, Redriver(ledger, engine, store, clock), policy.reload)
-        policy.followers += [ledger.follow, lambda found: self.census.know(found.names())]
-        ledger.listeners += [self.census.observe, metrics.observe]
+        self.admin = QueueAdminService(operations, self.pauses, Redriver(intake, ledger, engine, store, clock), policy.reload)
+        policy.followers += [intake.follow, lambda found: self.census.know(found.names())]
+        jobs.listeners += [self.census.observe, metrics.observe]

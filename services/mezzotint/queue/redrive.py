@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mezzotint.queue.engine import Engine, Enqueued, JobQuery
+from mezzotint.queue.intake import Intake
 from mezzotint.queue.job import Job, JobState, NewJob
 from mezzotint.queue.ledger import Ledger
 from mezzotint.queue.store import OperatorStore, Payload
@@ -34,7 +35,8 @@ class Redriven:
 class Redriver:
     """Makes a new job for each dead one, with its account, tier, kind, payload and labels."""
 
-    def __init__(self, ledger: Ledger, engine: Engine, store: OperatorStore, clock: Clock) -> None:
+    def __init__(self, intake: Intake, ledger: Ledger, engine: Engine, store: OperatorStore, clock: Clock) -> None:
+        self._intake = intake
         self._ledger = ledger
         self._engine = engine
         self._store = store
@@ -89,7 +91,7 @@ class Redriver:
     async def _again(self, job: Job, payload: Payload, at: float) -> Enqueued | MezzotintError | None:
         """Enqueue a dead job's work; None when it is passed over, the error when it could not be."""
         try:
-            return await self._ledger.enqueue(again(job, payload.begin, at))
+            return await self._intake.enqueue(again(job, payload.begin, at))
         except PASSED_OVER as error:
             log.warning("a job was not redriven", job_id=job.job_id, reason=error.reason, error=error.message)
             return None

@@ -32,7 +32,7 @@ class QueueService(queue_pb2_grpc.QueueServiceServicer):
 
     async def EnqueueJob(self, request: queue_pb2.EnqueueJobRequest, context: Context) -> queue_pb2.EnqueueJobResponse:
         """Accept a job."""
-        kept = await self._floor.ledger.enqueue(new_job(request.job))
+        kept = await self._floor.intake.enqueue(new_job(request.job))
         return queue_pb2.EnqueueJobResponse(job=fields_of(kept.job), replayed=kept.replayed)
 
     async def EnqueueJobs(

@@ -1,14 +1,13 @@
 """Which of the jobs that come at once are new, and which were accepted before or cannot be."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import apsw
 from msgspec.structs import replace
 
 from mezzotint.queue import sqlite_changes, sqlite_redrive, sqlite_rows
-from mezzotint.queue.engine import Enqueued
-from mezzotint.queue.job import NewJob, Transition
+from mezzotint.queue.engine import Candidate, Enqueued
+from mezzotint.queue.job import NewJob
 from mezzotint.queue.sqlite_changes import Entry
 from mezzotint.queue.sqlite_store import SqliteStore
 from mezzotint.runtime.errors import MezzotintError, RequestIdReused, StorageFull
@@ -22,14 +21,6 @@ FIND_REQUESTS = (
     "SELECT r.account_id, r.request_id, r.number, r.fingerprint FROM ({rows}) v"
     " CROSS JOIN registry r ON r.account_id = v.column1 AND r.request_id = v.column2"
 )
-
-
-class Candidate(NamedTuple):
-    """A job that somebody wants accepted; with `refusal` only if it was accepted before."""
-
-    accepted: Transition
-    new: NewJob
-    refusal: MezzotintError | None
 
 
 class Admission:

@@ -7,9 +7,9 @@ from pathlib import Path
 import apsw
 
 from mezzotint.queue import sqlite_changes, sqlite_retention, sqlite_search, sqlite_store
-from mezzotint.queue.engine import Enqueued, JobQuery
-from mezzotint.queue.job import Job, JobEvent, JobState, NewJob, Transition
-from mezzotint.queue.sqlite_admission import Admission, Candidate
+from mezzotint.queue.engine import Candidate, Enqueued, JobQuery
+from mezzotint.queue.job import Job, JobEvent, JobState, Transition
+from mezzotint.queue.sqlite_admission import Admission
 from mezzotint.queue.sqlite_reader import SqliteReader
 from mezzotint.queue.sqlite_schema import FINISHED_JOBS, HOT_JOBS, event_of, job_of
 from mezzotint.queue.sqlite_writer import Committed, SqliteWriter
@@ -53,9 +53,9 @@ class SqliteEngine:
         """Every job that is not final."""
         return await self.reader.run(lambda reading: [job_of(row) for row in reading.execute(f"{HOT_JOBS} ORDER BY number")])
 
-    def enqueue(self, accepted: Transition, new: NewJob, refusal: MezzotintError | None = None) -> "asyncio.Future[Enqueued]":
-        """Keep a new job or find the earlier one."""
-        return self.writer.submit(self._admission.admit, Candidate(accepted, new, refusal))
+    def enqueue(self, candidates: Sequence[Candidate]) -> "asyncio.Future[Sequence[Enqueued | MezzotintError]]":
+        """Keep new jobs or find the earlier ones."""
+        return self.writer.submit_all(self._admission.admit, candidates)
 
     def start(self, change: Transition) -> "asyncio.Future[bytes]":
         """Make a change to RUNNING and give the payload."""

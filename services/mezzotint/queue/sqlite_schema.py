@@ -10,10 +10,12 @@ from typing import Any
 
 from mezzotint.queue.job import Failure, FailureClass, Job, JobEvent, JobState, Labels
 
-VERSION = 2
-
-TABLES = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+VERSION = 3
+# Jobs whose numbers differ only in these bits lie together in the index by account, those of one account next to each other.
+SEGMENT_BITS = 12
+# Both indexes grow at their ends, where a transaction's rows fill few pages: request ids that begin with the time, as ULIDs do,
+# come in order, and a segment is small. In order of account each row would be a page of its own, written and synced.
+REGISTRY = f"""
 CREATE TABLE registry (
   number INTEGER PRIMARY KEY,
   job_id TEXT NOT NULL UNIQUE,
@@ -26,11 +28,14 @@ CREATE TABLE registry (
   attempts_max INTEGER NOT NULL,
   created_at REAL NOT NULL,
   expires_at REAL NOT NULL,
-  labels TEXT NOT NULL DEFAULT '',
-  UNIQUE (account_id, request_id)
+  labels TEXT NOT NULL DEFAULT ''
 ) STRICT;
-CREATE INDEX registry_account ON registry (account_id, number);
-CREATE TABLE job (
+CREATE UNIQUE INDEX registry_request ON registry (request_id, account_id);
+CREATE INDEX registry_account ON registry (number >> {SEGMENT_BITS}, account_id);
+"""
+TABLES = f"""
+CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+{REGISTRY}CREATE TABLE job (
   number INTEGER PRIMARY KEY,
   state INTEGER NOT NULL,
   sequence INTEGER NOT NULL,
@@ -88,7 +93,16 @@ MIGRATIONS = {
 ALTER TABLE registry ADD COLUMN labels TEXT NOT NULL DEFAULT '';
 ALTER TABLE finished ADD COLUMN redriven_by TEXT NOT NULL DEFAULT '';
 {ADDED}
-"""
+""",
+    # An index that belongs to a table's definition cannot be changed: the table is made again.
+    2: f"""
+DROP INDEX registry_account;
+ALTER TABLE registry RENAME TO registry_2;
+{REGISTRY}
+INSERT INTO registry SELECT number, job_id, account_id, request_id, fingerprint, tier, kind, cost_ms, attempts_max, created_at,
+  expires_at, labels FROM registry_2 ORDER BY number;
+DROP TABLE registry_2;
+""",
 }
 
 COLUMNS = """

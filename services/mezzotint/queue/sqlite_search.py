@@ -9,10 +9,12 @@ import apsw
 from mezzotint.queue.engine import JobQuery
 from mezzotint.queue.job import Job, JobState
 from mezzotint.queue.sqlite_reader import SqliteReader
-from mezzotint.queue.sqlite_schema import COLUMNS, FINISHED_COLUMNS, job_of
+from mezzotint.queue.sqlite_schema import COLUMNS, FINISHED_COLUMNS, SEGMENT_BITS, job_of
 
 # Jobs that are looked at in one read, where no index finds those that are asked for.
 WALK_JOBS = 20_000
+# Segments of the index by account that are looked at in one read.
+WALK_SEGMENTS = 64
 
 
 def result_of(connection: apsw.Connection, number: int) -> bytes:
@@ -25,16 +27,17 @@ def result_of(connection: apsw.Connection, number: int) -> bytes:
 async def search(reader: SqliteReader, query: JobQuery) -> list[Job]:
     """The jobs a query asks for, newest first.
 
-    Where no index finds them, all jobs may have to be walked: so many at a time, and other reads come between.
+    Where no index finds them all, those there are may have to be walked: so many at a time, and other reads come between.
     """
-    if not (query.tier or query.kind or query.reason) or query.account_id or query.labels or query.dead:
+    if query.labels or query.dead or not (query.account_id or query.tier or query.kind or query.reason):
         return await reader.run(lambda reading: select(reading, query))
+    jobs = WALK_SEGMENTS << SEGMENT_BITS if query.account_id else WALK_JOBS
     oldest, newest = await reader.run(_bounds)
     found: list[Job] = []
     before = min(query.before or newest + 1, newest + 1)
     while before > oldest and len(found) < query.limit:
         part = replace(query, before=before, limit=query.limit - len(found))
-        before = max(oldest, before - WALK_JOBS)
+        before = max(oldest, before - jobs)
         found += await reader.run(partial(select, query=part, first=before))
     return found
 
@@ -49,8 +52,8 @@ def _bounds(connection: apsw.Connection) -> tuple[int, int]:
 def select(connection: apsw.Connection, query: JobQuery, first: int = 0) -> list[Job]:
     """The jobs a query asks for, none with a number below `first`, in one read.
 
-    The tables are walked by number, so a page costs what it holds, filters aside. Labels, an account, or being dead have
-    indexes of their own; of several labels the first is walked.
+    The tables are walked by number, so a page costs what it holds, filters aside. Labels, an account from `first` on, or being
+    dead have indexes of their own; of several labels the first is walked.
     """
     found: list[Job] = []
     for columns, table, finished in ((COLUMNS, "job", False), (FINISHED_COLUMNS, "finished", True)):
@@ -58,14 +61,22 @@ def select(connection: apsw.Connection, query: JobQuery, first: int = 0) -> list
         if (query.states and not states) or ((query.dead or query.reason) and not finished):
             continue
         conditions, values = _conditions(query, first, states)
-        source = f"registry r JOIN {table} j USING (number)"
-        order = "r.number" if query.account_id else "j.number"
+        # Tables joined by CROSS JOIN are walked in the order in which they stand.
         if query.labels:
-            # Tables joined by CROSS JOIN are walked in the order in which they stand.
             source, order = f"label l CROSS JOIN registry r USING (number) CROSS JOIN {table} j USING (number)", "l.number"
+        elif query.account_id and first:
+            source, order = f"registry r INDEXED BY registry_account CROSS JOIN {table} j USING (number)", "r.number"
+            conditions.append(f"r.number >> {SEGMENT_BITS} IN ({_segments(first, query.before)})")
+        else:
+            source, order = f"registry r JOIN {table} j USING (number)", "j.number"
         statement = f"{columns} FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {order} DESC LIMIT ?"
         found += [job_of(row) for row in connection.execute(statement, (*values, query.limit))]
     return sorted(found, key=lambda job: -job.number)[: query.limit]
+
+
+def _segments(first: int, before: int) -> str:
+    """The segments in which numbers from `first` on and below `before` lie, as SQL lists them."""
+    return ", ".join(map(str, range(first >> SEGMENT_BITS, (before - 1 >> SEGMENT_BITS) + 1)))
 
 
 def _conditions(query: JobQuery, first: int, states: list[int]) -> tuple[list[str], list[Any]]:

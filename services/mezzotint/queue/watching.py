@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 
 from mezzotint.queue.engine import Engine
@@ -172,7 +172,10 @@ class WatchHub:
         reason = waits.failure if waits.state is JobState.DEFERRED else None
         return Sight(waits.sequence, now, JobEvent(waits.sequence, now, waits.state, failure=reason), place)
 
-    def observe(self, change: Transition) -> None:
-        """A job changed: tell whoever watches it."""
-        for watcher in self._watchers.get(change.job.job_id, ()):
-            watcher.tell(change)
+    def observe(self, changes: Iterable[Transition]) -> None:
+        """Jobs changed: tell whoever watches them."""
+        if not self._watchers:
+            return
+        for change in changes:
+            for watcher in self._watchers.get(change.job.job_id, ()):
+                watcher.tell(change)

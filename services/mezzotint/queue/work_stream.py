@@ -9,9 +9,10 @@ from mezzotint.queue.background import Background
 from mezzotint.queue.backoff import Backoff
 from mezzotint.queue.dispatcher import Dispatcher
 from mezzotint.queue.encoding import PREVIEW_BYTES_MAX, duration, failure_of, progress_of
+from mezzotint.queue.intake import Intake
 from mezzotint.queue.lease_endings import LeaseEndings
 from mezzotint.queue.lease_keeper import LeaseKeeper
-from mezzotint.queue.leases import LeaseRef, LeaseTable
+from mezzotint.queue.leases import LeaseRef
 from mezzotint.queue.ledger import Ledger
 from mezzotint.queue.watching import WatchHub
 from mezzotint.queue.work_messages import encode, ref_message, ref_of
@@ -29,6 +30,7 @@ COST_MS_MAX = 86_400_000
 class Floor:
     """What a worker's stream acts on."""
 
+    intake: Intake
     ledger: Ledger
     keeper: LeaseKeeper
     endings: LeaseEndings
@@ -37,7 +39,6 @@ class Floor:
     background: Background
     clock: Clock
     backoff: Backoff
-    leases: LeaseTable
     heartbeat_seconds: float
 
 
@@ -82,7 +83,7 @@ class WorkStream:
         return work_pb2.WorkResponse(
             welcome=work_pb2.Welcome(
                 heartbeat_interval=duration(self._floor.heartbeat_seconds),
-                lease_duration=duration(self._floor.leases.duration),
+                lease_duration=duration(self._floor.keeper.lease_seconds),
                 held=[ref_message(ref) for ref in kept],
             )
         )

@@ -9,6 +9,7 @@ from mezzotint.queue.engine import Engine, JobQuery
 from mezzotint.queue.job import Job, JobEvent, JobState, NewJob, Transition
 from mezzotint.queue.sqlite_engine import SqliteEngine
 from mezzotint.runtime.errors import JobNotFound, ServerOverloaded
+from tests.queue.records import admit
 
 EVERYTHING = JobQuery("", frozenset(), 0, 1_000_000)
 TABLES = ("registry", "job", "finished", "body", "event")
@@ -149,7 +150,7 @@ class Book:
             raise Lost(f"{job_id} is {kept}")
         try:
             accepted = transitions.accept(entry.new, "job_again", 0.0)
-            again = await engine.enqueue(accepted, entry.new, ServerOverloaded("a new job"))
+            again = await admit(engine, accepted, entry.new, ServerOverloaded("a new job"))
         except ServerOverloaded as error:
             raise Lost(f"the request id of {job_id} is not known any more") from error
         if again.job != entry.job:

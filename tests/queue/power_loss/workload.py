@@ -11,7 +11,7 @@ from mezzotint.queue.job import Failure, FailureClass, Job, JobState, Transition
 from mezzotint.queue.sqlite_engine import SqliteEngine
 from mezzotint.runtime.errors import JobNotFound, StorageFull
 from tests.queue.power_loss.book import Book, Entry, Lost
-from tests.queue.records import NOW, new
+from tests.queue.records import NOW, admit, new
 
 CALLERS = 6
 SIZES = (0, 10, 300, 300, 300, 5_000, 40_000)
@@ -67,7 +67,7 @@ class Workload:
         accepted = transitions.accept(request, f"job_{self._names}", self._tick())
         entry = self.book.note(accepted, request)
         try:
-            kept = await self._engine.enqueue(accepted, request)
+            kept = await admit(self._engine, accepted, request)
         except StorageFull:
             del self.book.entries[accepted.job.job_id]
             raise

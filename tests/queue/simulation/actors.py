@@ -54,7 +54,7 @@ class Account:
         while not answers or (len(answers) == 1 and self._random.random() < 0.2):
             await self._world.up.wait()
             try:
-                kept = await self._world.floor.ledger.enqueue(new)
+                kept = await self._world.floor.intake.enqueue(new)
             except StoreUnavailable:
                 continue
             self._world.witness.acknowledged(kept.job)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mezzotint.queue.background import Background
 from mezzotint.queue.backoff import Backoff
 from mezzotint.queue.capacity import Capacity
 from mezzotint.queue.dispatcher import Dispatcher
-from mezzotint.queue.engine import Enqueued, StoreUnavailable
-from mezzotint.queue.job import Job, JobState, NewJob, Transition
+from mezzotint.queue.engine import Candidate, Enqueued, StoreUnavailable
+from mezzotint.queue.intake import Intake
+from mezzotint.queue.job import Job, JobState, Transition
 from mezzotint.queue.lease_endings import LeaseEndings
 from mezzotint.queue.lease_keeper import LeaseKeeper
 from mezzotint.queue.leases import LeaseTable
 from mezzotint.queue.ledger import Ledger
 from mezzotint.queue.memory_engine import MemoryEngine
+from mezzotint.queue.open_jobs import OpenJobs
 from mezzotint.queue.roster import Roster
 from mezzotint.queue.tiers import Policy
 from mezzotint.queue.waiting_room import WaitingRoom
@@ -38,14 +41,15 @@ class SlowEngine(MemoryEngine):
         self._random = generator
         self.dead = False
 
-    async def enqueue(self, accepted: Transition, new: NewJob, refusal: MezzotintError | None = None) -> Enqueued:
-        """Keep a new job or find the earlier one."""
+    async def enqueue(self, candidates: Sequence[Candidate]) -> list[Enqueued | MezzotintError]:
+        """Keep new jobs or find the earlier ones."""
         await self._pause()
-        kept = await self._inner.enqueue(accepted, new, refusal)
-        if not kept.replayed:
-            self._witness.kept_new(new, kept.job)
+        outcomes = await self._inner.enqueue(candidates)
+        for candidate, kept in zip(candidates, outcomes, strict=True):
+            if isinstance(kept, Enqueued) and not kept.replayed:
+                self._witness.kept_new(candidate.new, kept.job)
         await self._pause()
-        return kept
+        return outcomes
 
     async def start(self, change: Transition) -> bytes:
         """Make a change to RUNNING and give the payload."""
@@ -102,19 +106,21 @@ class World:
         self._background = background = Background()
         self.room = WaitingRoom(self._policy)
         roster, leases = Roster(), LeaseTable(self.times.lease, self.times.lease)
-        ledger = Ledger(self._engine, self.clock, self._id, self._policy.names(), Capacity(10**6, 10**6), self.room.defers)
+        jobs = OpenJobs(Capacity(10**6, 10**6))
+        intake = Intake(self._engine, jobs, self.clock, self._id, self._policy.names(), self.room.defers)
+        ledger = Ledger(self._engine, jobs)
         endings = LeaseEndings(ledger, leases, self.clock, background)
         keeper = LeaseKeeper(leases, roster, endings, self.clock)
         dispatcher = Dispatcher(ledger, self.room, leases, roster, endings, self.clock, background)
         hub = WatchHub(ledger, self._engine, self.clock, dispatcher.place, self.times.scale)
-        ledger.listeners += [keeper.observe, dispatcher.observe, hub.observe]
-        jobs = await self.recovered()
-        keeper.restore(jobs)
-        dispatcher.restore(jobs)
+        jobs.listeners += [keeper.observe, dispatcher.observe, hub.observe]
+        found = await self.recovered()
+        keeper.restore(found)
+        dispatcher.restore(found)
         await ledger.recover()
         backoff = Backoff(self.times.scale, 60 * self.times.scale, self._random.random)
         self.floor = Floor(
-            ledger, keeper, endings, dispatcher, hub, background, self.clock, backoff, leases, self.times.lease / 5
+            intake, ledger, keeper, endings, dispatcher, hub, background, self.clock, backoff, self.times.lease / 5
         )
         background.spawn(self._tick())
         self.up.set()
