@@ -89,20 +89,23 @@ CREATE TABLE pause (tier TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
 # What makes each older format the next one. New columns come last, so that a table is the same whenever it was made.
 MIGRATIONS = {
-    1: f"""
+    1: (
+        """
 ALTER TABLE registry ADD COLUMN labels TEXT NOT NULL DEFAULT '';
 ALTER TABLE finished ADD COLUMN redriven_by TEXT NOT NULL DEFAULT '';
-{ADDED}
 """,
+        ADDED,
+    ),
     # An index that belongs to a table's definition cannot be changed: the table is made again.
-    2: f"""
-DROP INDEX registry_account;
-ALTER TABLE registry RENAME TO registry_2;
-{REGISTRY}
+    2: (
+        "DROP INDEX registry_account; ALTER TABLE registry RENAME TO registry_2;",
+        REGISTRY,
+        """
 INSERT INTO registry SELECT number, job_id, account_id, request_id, fingerprint, tier, kind, cost_ms, attempts_max, created_at,
   expires_at, labels FROM registry_2 ORDER BY number;
 DROP TABLE registry_2;
 """,
+    ),
 }
 
 COLUMNS = """

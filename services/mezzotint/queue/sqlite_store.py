@@ -195,7 +195,7 @@ def _migrate(connection: apsw.Connection) -> None:
     with connection:
         while (version := _pragma(connection, "user_version")) in MIGRATIONS:
             log.info("the database gets the next format", before=version, after=version + 1)
-            connection.execute(MIGRATIONS[version])
+            connection.execute("".join(MIGRATIONS[version]))
             connection.execute(f"PRAGMA user_version = {version + 1}")
 
 
