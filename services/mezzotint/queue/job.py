@@ -6,6 +6,7 @@ no garbage collection looks at a million of them.
 
 import hashlib
 from enum import IntEnum
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -70,11 +71,17 @@ class NewJob(Struct, frozen=True, gc=False):
         is given: a retry of an older request is still known.
         """
         digest = hashlib.blake2b(self.payload, digest_size=16)
-        digest.update(repr((self.tier, self.kind, self.cost_ms, self.start_within, self.attempts_max)).encode())
+        digest.update(_terms(self.tier, self.kind, self.cost_ms, self.start_within, self.attempts_max))
         not_before = 0.0 if self.redrives else self.not_before
         if self.labels or not_before:
             digest.update(repr((self.labels, not_before)).encode())
         return digest.digest()
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _terms(*terms: object) -> bytes:
+    """The terms of a job as text; few jobs differ in them."""
+    return repr(terms).encode()
 
 
 class Job(Struct, frozen=True, gc=False):

@@ -3,6 +3,7 @@
 Annotated as Any: the stubs know only of messages, the runtime takes both.
 """
 
+from functools import lru_cache
 from typing import Any
 
 from mezzotint.queue.job import Failure, Job
@@ -41,7 +42,8 @@ def failure_fields(failure: Failure) -> Any:
     return {"failure_class": failure.failure_class, "reason": failure.reason, "message": failure.message}
 
 
+@lru_cache(maxsize=16)
 def moment_fields(moment: float) -> Any:
-    """Seconds since the epoch as a Timestamp, to the microsecond."""
+    """Seconds since the epoch as a Timestamp, to the microsecond. Jobs that came in one message have the same moments."""
     seconds, microseconds = divmod(round(moment * 1e6), 1_000_000)
     return {"seconds": seconds, "nanos": microseconds * 1000}

@@ -1,7 +1,8 @@
 """Operations on their way from the event loop to the writing thread.
 
 What is asked for in one turn of the event loop is handed over together, so that it costs one wake-up of the thread; when many
-items come at once, what is asked for in GATHER_SECONDS, as a commit costs nearly the same for one as for many.
+items come at once, what is asked for in GATHER_SECONDS and while as many keep coming, as a commit costs nearly the same for one
+as for many.
 """
 
 import asyncio
@@ -20,6 +21,9 @@ BATCH_ITEMS_MAX = 256
 # After a commit of so many items the next is waited for a little, so that more come with it.
 CROWD_ITEMS = 4
 GATHER_SECONDS = 0.002
+# While each further wait brings as many again, up to so many of them: a commit takes the time of some calls, and costs more of
+# it the more calls there are.
+GATHERINGS_MAX = 4
 
 
 class Inbox:
@@ -28,7 +32,7 @@ class Inbox:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._gathered: list[Operation] = []
-        self._items = 0
+        self._items = self._round = 0
         self._waiting: queue.SimpleQueue[list[Operation] | None] = queue.SimpleQueue()
         self._closed = False
         self.crowd = 0
@@ -90,10 +94,20 @@ class Inbox:
         if self.crowd < CROWD_ITEMS:
             self._loop.call_soon(self._hand_over)
         else:
-            self._loop.call_later(GATHER_SECONDS, self._hand_over)
+            self._loop.call_later(GATHER_SECONDS, self._gather, self._round, 0, GATHERINGS_MAX)
+
+    def _gather(self, of_round: int, before: int, left: int) -> None:
+        """A wait is over: hand over what came, or wait for more of it. What was handed over meanwhile is of an earlier round."""
+        if of_round != self._round:
+            return
+        if self._items - before < CROWD_ITEMS or left <= 1:
+            self._hand_over()
+        else:
+            self._loop.call_later(GATHER_SECONDS, self._gather, of_round, self._items, left - 1)
 
     def _hand_over(self) -> None:
         """Give the thread what was gathered."""
         if self._gathered:
             self._waiting.put(self._gathered)
             self._gathered, self._items = [], 0
+            self._round += 1

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -30,11 +31,13 @@ class SystemClock:
         return time.monotonic()
 
 
-# Two digits of Crockford's base 32 at a time, 10 bits of a ULID's 130: ids are made for every job and call.
+# Crockford's base 32, and the digit of each byte: as 256 is a multiple of 32, random bytes make random digits.
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
-_PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
-_SHIFTS = range(120, -1, -10)
-_drawn: list[bytes] = []
+_DIGIT_OF_BYTE = (_DIGITS * 8).encode()
+_RANDOM_DIGITS = 16
+_TIME_SHIFTS = range(45, -1, -5)
+_BLOCK = 256
+_drawn: list[str] = []
 # A child made by fork must not make the ids that its parent makes.
 os.register_at_fork(after_in_child=_drawn.clear)
 
@@ -44,18 +47,23 @@ NewId = Callable[[str], str]
 
 def new_id(prefix: str) -> str:
     """A fresh id: the prefix and a ULID, whose order is the order of creation to the millisecond."""
-    value = time.time_ns() // 1_000_000 << 80 | int.from_bytes(_random())
-    return f"{prefix}_{''.join([_PAIRS[value >> shift & 0x3FF] for shift in _SHIFTS])}"
+    return f"{prefix}_{_time_digits(time.time_ns() // 1_000_000)}{_random_digits()}"
 
 
-def _random() -> bytes:
-    """10 bytes of the system's randomness. To ask the system for each id would take longer than all the rest of it."""
+@lru_cache(maxsize=1)
+def _time_digits(milliseconds: int) -> str:
+    """48 bits of time as 10 digits. Many ids are made in the same millisecond."""
+    return "".join([_DIGITS[milliseconds >> shift & 31] for shift in _TIME_SHIFTS])
+
+
+def _random_digits() -> str:
+    """80 random bits as 16 digits. To ask the system for those of each id would take longer than all the rest of it."""
     try:
         return _drawn.pop()
     except IndexError:
-        block = os.urandom(10 * 256)
-        _drawn.extend(block[start : start + 10] for start in range(10, len(block), 10))
-        return block[:10]
+        digits = os.urandom(_RANDOM_DIGITS * _BLOCK).translate(_DIGIT_OF_BYTE).decode()
+        _drawn.extend(digits[start : start + _RANDOM_DIGITS] for start in range(_RANDOM_DIGITS, len(digits), _RANDOM_DIGITS))
+        return digits[:_RANDOM_DIGITS]
 
 
 class LateId:
