@@ -97,7 +97,7 @@ class Inbox:
             self._loop.call_later(GATHER_SECONDS, self._gather, self._round, 0, GATHERINGS_MAX)
 
     def _gather(self, of_round: int, before: int, left: int) -> None:
-        """A wait is over: hand over what came, or wait for more of it. What was handed over meanwhile is of an earlier round."""
+        """A wait is over: hand over what came, or wait for more. What was handed over meanwhile is of an earlier round."""
         if of_round != self._round:
             return
         if self._items - before < CROWD_ITEMS or left <= 1:
