@@ -97,7 +97,11 @@ class Pipeline(grpc.aio.ServerInterceptor):
         async def handle(raw: bytes, context: Any) -> Any:
             call = open_call(method, context)
             try:
-                await self._enter(call)
+                # As `_enter` does: a coroutine less for the calls there are most of.
+                for layer in self._layers:
+                    if (waiting := layer.enter(call)) is not None:
+                        await waiting
+                    call.entered += 1
                 return await behavior(self._receive(call, decode(raw)), context)
             except BaseException as error:
                 call.error = error
