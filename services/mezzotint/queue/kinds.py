@@ -77,7 +77,7 @@ class Kind:
         """The jobs that are deferred no longer; `pace` in multiples of the floor rate."""
         jobs: list[Job] = []
         for tier, sideline in self.sidelines.items():
-            if tier not in self.scheduler.outlook.paused:
+            if tier not in self.scheduler.lines.paused:
                 jobs += sideline.admit(*moment, self._admission_rate(tier, moment.at, pace))
         return jobs
 
@@ -98,7 +98,7 @@ class Kind:
         """Where a job stands; None when it does not wait here."""
         if job.state is JobState.DEFERRED:
             before = self._sideline(job.tier).before(job)
-            position = before[0] + self.scheduler.waiting().get(job.tier, 0) if before else None
+            position = before[0] + self.scheduler.lines.waiting().get(job.tier, 0) if before else None
         else:
             ahead = self.scheduler.outlook.ahead(job)
             position = ahead.jobs if ahead else None
@@ -120,7 +120,7 @@ class Kind:
             ahead = self.scheduler.outlook.ahead(job)
             return None if ahead is None or ahead.held_up else ahead.own_ms / (rate * share)
         before = self._sideline(job.tier).before(job)
-        if before is None or job.tier in self.scheduler.outlook.paused:
+        if before is None or job.tier in self.scheduler.lines.paused:
             return None
         queued_ms = self.scheduler.outlook.cost_ms(job.tier)
         return (before[1] + queued_ms) / min(share * rate, self._admission_rate(job.tier, at, pace))
@@ -149,6 +149,6 @@ def aged(kinds: Iterable[Kind]) -> Counter[str]:
     """By tier, the starts and admissions that were moved up because an account had waited for too long."""
     found: Counter[str] = Counter()
     for kind in kinds:
-        found.update(kind.scheduler.aged())
+        found.update(kind.scheduler.lines.aged())
         found.update({tier: sideline.aged for tier, sideline in kind.sidelines.items()})
     return found

@@ -124,7 +124,7 @@ class WaitingRoom:
             kind.scheduler.pause(tiers)
 
     def _paid(self, kind: Kind) -> Iterator[int]:
-        return (count for tier, count in kind.scheduler.waiting().items() if tier not in self._deferrable)
+        return (count for tier, count in kind.scheduler.lines.waiting().items() if tier not in self._deferrable)
 
     def _ripe(self, now: float) -> Iterator[Job]:
         for job_id in self._retries.due(now):
