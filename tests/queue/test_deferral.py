@@ -9,10 +9,11 @@ import pytest
 
 from mezzotint.api.queue.v1 import job_pb2, work_pb2
 from mezzotint.queue import transitions
+from mezzotint.queue.deferral import AFTER_PEAK, AT_PEAK
 from mezzotint.queue.kinds import Moment
 from mezzotint.queue.peak import PeakMode
 from mezzotint.queue.tiers import Policy, Tier
-from mezzotint.queue.waiting_room import AFTER_PEAK, AT_PEAK, WaitingRoom
+from mezzotint.queue.waiting_room import WaitingRoom
 from mezzotint.runtime.errors import StartRefused
 from mezzotint.runtime.tls import Authority
 from tests.queue.records import NOW, new

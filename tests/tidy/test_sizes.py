@@ -11,7 +11,6 @@ PUBLIC_NAMES_MAX = 7
 # The catalogue of errors is one list by design, a state machine has a function an arrow, a servicer a method an RPC.
 # Over the limit today, with their present numbers: no other class may pass it, and these may only get smaller.
 TO_BE_SPLIT = {
-    "services/mezzotint/queue/waiting_room.py: WaitingRoom": 16,
 }
 MANY_NAMES = {"services/mezzotint/runtime/errors.py", "services/mezzotint/queue/transitions.py"}
 
