@@ -43,7 +43,7 @@ class Kind:
         self._rate = GrantRate()
         self._forecast = Forecast()
         self._granted_ms = self._grants = 0
-        self._sampled_at = -1.0
+        self._sample_at = 0.0
 
     def add(self, job: Job, at: float, *, front: bool = False) -> None:
         """A job begins to wait in its state, QUEUED or DEFERRED."""
@@ -51,9 +51,8 @@ class Kind:
             self.sidelines.of(job.tier).add(job, front=front)
         else:
             self.scheduler.add(job, front=front)
-        if not front and at - self._sampled_at >= SAMPLE_SECONDS and (plain := self._plain(job, at)) is not None:
-            self._sampled_at = at
-            self._forecast.expect(job.job_id, _line(job), at, plain, self._rate.pause())
+        if at >= self._sample_at and not front:
+            self._sample(job, at)
 
     def discard(self, job: Job, *, for_good: bool = True) -> bool:
         """A job waits no more; False when it did not. Not `for_good`: what was expected of it still holds."""
@@ -102,6 +101,13 @@ class Kind:
             return Place(position, None)
         eta = self._forecast.eta(_line(job), plain, self._rate.pause())
         return Place(position, eta.p50, eta.p90)
+
+    def _sample(self, job: Job, at: float) -> None:
+        """Remember what is expected of a job, to be compared with what comes; the next one's turn is in a while."""
+        self._sample_at = at + SAMPLE_SECONDS
+        plain = self._plain(job, at)
+        if plain is not None:
+            self._forecast.expect(job.job_id, _line(job), at, plain, self._rate.pause())
 
     def _plain(self, job: Job, at: float, pace: float = 1.0) -> float | None:
         """Seconds of work ahead at the measured rate; None while that says nothing of the job."""

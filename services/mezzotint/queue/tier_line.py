@@ -2,7 +2,7 @@
 
 from mezzotint.queue.accounts import Accounts
 from mezzotint.queue.aging import Aging
-from mezzotint.queue.flows import Flow, Lane, Turns
+from mezzotint.queue.flows import FRESH, NONE, Flow, Turns
 from mezzotint.queue.job import Job
 from mezzotint.queue.ranks import Ranks
 from mezzotint.queue.tiers import Tier
@@ -31,20 +31,21 @@ class TierLine:
     @property
     def ready(self) -> bool:
         """A job could be started now."""
-        return len(self._turns) > 0
+        return self._turns.count > 0
 
     def add(self, job: Job, *, front: bool = False) -> None:
         """A job waits: behind the account's others, or before them when it waited already."""
-        now = self._accounts.now
-        flow = self._accounts.open(job.account_id)
-        first = not flow.waiting
-        back = first and flow.used <= now and not flow.in_flight
+        accounts, cost_ms = self._accounts, job.cost_ms
+        flow = accounts.open(job.account_id)
+        first = flow.lane is NONE and not flow.waiting
+        back = first and flow.used <= accounts.now and not flow.in_flight
         if first:
-            flow.used = flow.tag = max(flow.used, now)
-        tag = flow.used if front else max(flow.tag, flow.used)
-        flow.tag = max(flow.tag, tag + job.cost_ms)
+            flow.used = flow.tag = max(flow.used, accounts.now)
+        tag = flow.used if front or flow.tag < flow.used else flow.tag
+        if flow.tag < tag + cost_ms:
+            flow.tag = tag + cost_ms
         flow.waiting.add(job, tag, front=front)
-        self.ranks.add(tag, job.cost_ms)
+        self.ranks.add(tag, cost_ms)
         if back:
             self._turns.welcome(flow)
             self._aging.watch(flow)
@@ -95,7 +96,7 @@ class TierLine:
         flow.used += cost_ms - job.cost_ms
         if not flow.waiting:
             self._accounts.rest(flow, empty=not self.ranks.count)
-        elif flow.lane is not Lane.FRESH:
+        elif flow.lane is not FRESH:
             self._seat(flow)
 
     def replace(self, tier: Tier) -> None:
@@ -104,7 +105,7 @@ class TierLine:
         self._aging = Aging(tier.wait_max_seconds)
         for flow in self._accounts:
             flow.watched = False
-            if flow.waiting and flow.lane is not Lane.FRESH:
+            if flow.waiting and flow.lane is not FRESH:
                 self._seat(flow)
             elif flow.waiting:
                 self._aging.watch(flow)
