@@ -28,7 +28,7 @@ class Scheduler:
         return bool(self.lines.ready())
 
     def add(self, job: Job, *, front: bool = False) -> None:
-        """A job is ready; `front`: it was under way or waited its turn already, and goes before its account's others."""
+        """A job is ready; `front`: it was under way or waited its turn already, and goes before its account's later ones."""
         self.lines.of(job.tier).add(job, front=front)
 
     def discard(self, job: Job) -> bool:
