@@ -73,7 +73,7 @@ def read_card(folder: Path) -> ModelCard:
     """The card of a model folder. Raises ModelInvalid naming the file and what is wrong in it."""
     index = read_json(folder, INDEX)
     expect(index, "_class_name", PIPELINE, INDEX)
-    scheduler = read_scheduler(folder)
+    scheduler = _read_scheduler(folder)
     own = index.get("_mezzotint")
     if not isinstance(own, dict):
         raise invalid(INDEX, "the object _mezzotint is missing")
@@ -82,20 +82,20 @@ def read_card(folder: Path) -> ModelCard:
     try:
         return ModelCard.model_validate({**own, "scheduler": scheduler})
     except ValidationError as error:
-        raise invalid(INDEX, f"_mezzotint: {first_of(error)}") from error
+        raise invalid(INDEX, f"_mezzotint: {_first_of(error)}") from error
 
 
-def read_scheduler(folder: Path) -> SchedulerConfig:
+def _read_scheduler(folder: Path) -> SchedulerConfig:
     """The scheduler's options of a model folder. Raises ModelInvalid naming the option that cannot be served."""
     try:
         return SchedulerConfig.model_validate(options_of(read_json(folder, SCHEDULER)))
     except ValidationError as error:
-        raise invalid(SCHEDULER, first_of(error)) from error
+        raise invalid(SCHEDULER, _first_of(error)) from error
     except ValueError as error:
         raise invalid(SCHEDULER, str(error)) from error
 
 
-def first_of(error: ValidationError) -> str:
+def _first_of(error: ValidationError) -> str:
     """The first thing that is wrong, with the name of its field."""
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"])
