@@ -6,30 +6,20 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from mezzotint.inference.sampling.prediction import Prediction
+from mezzotint.inference.sampling.sampler import Sampler, samplers_of
+from mezzotint.inference.sampling.scheduler_config import STEPS_MAX, SchedulerConfig, options_of
 from mezzotint.runtime.errors import ModelInvalid
 
 INDEX = "model_index.json"
 SCHEDULER = "scheduler/scheduler_config.json"
 PIPELINE = "AquatintPipeline"
-FLOW_MATCH = "FlowMatchEulerDiscreteScheduler"
-# Options of the scheduler that change its noise levels and are not implemented.
-UNSUPPORTED = (
-    "use_dynamic_shifting",
-    "invert_sigmas",
-    "shift_terminal",
-    "use_karras_sigmas",
-    "use_exponential_sigmas",
-    "use_beta_sigmas",
-    "stochastic_sampling",
-)
-# The contract's bound on GenerationSpec.steps.
-STEPS_MAX = 100
 # Larger JSON files than this are not read.
 JSON_BYTES_MAX = 1024 * 1024
 
 
 class ModelCard(BaseModel):
-    """The `_mezzotint` part of model_index.json, and the scheduler's `shift`. Sizes are in latent cells and pixels."""
+    """The `_mezzotint` part of model_index.json, and the scheduler's options. Sizes are in latent cells and pixels."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
 
@@ -43,7 +33,7 @@ class ModelCard(BaseModel):
     steps_default: int = Field(ge=1, le=STEPS_MAX)
     steps_max: int = Field(ge=1, le=STEPS_MAX)
     guidance_default: float = Field(ge=1, le=30)
-    shift: float = Field(gt=0, le=100)
+    scheduler: SchedulerConfig
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -64,6 +54,16 @@ class ModelCard(BaseModel):
         return (f"{self.image_size}x{self.image_size}",)
 
     @property
+    def prediction(self) -> Prediction:
+        """What the model predicts: "flow_prediction", "epsilon", "v_prediction" or "sample"."""
+        return self.scheduler.prediction_type
+
+    @property
+    def samplers(self) -> tuple[Sampler, ...]:
+        """The methods it can be drawn by; the first is its own."""
+        return samplers_of(self.scheduler)
+
+    @property
     def latent(self) -> tuple[int, int, int]:
         """The shape of one picture's latents: (C, H, W)."""
         return (self.channels, self.latent_size, self.latent_size)
@@ -71,23 +71,35 @@ class ModelCard(BaseModel):
 
 def read_card(folder: Path) -> ModelCard:
     """The card of a model folder. Raises ModelInvalid naming the file and what is wrong in it."""
-    index, scheduler = read_json(folder, INDEX), read_json(folder, SCHEDULER)
+    index = read_json(folder, INDEX)
     expect(index, "_class_name", PIPELINE, INDEX)
-    expect(scheduler, "_class_name", FLOW_MATCH, SCHEDULER)
-    for option in UNSUPPORTED:
-        if scheduler.get(option):
-            raise invalid(SCHEDULER, f"{option} is {scheduler[option]!r}; this option cannot be served, leave it out")
+    scheduler = read_scheduler(folder)
     own = index.get("_mezzotint")
     if not isinstance(own, dict):
         raise invalid(INDEX, "the object _mezzotint is missing")
     if own.get("name") != folder.name:
         raise invalid(INDEX, f"_mezzotint.name is {own.get('name')!r}; it must be the folder's name, {folder.name!r}")
     try:
-        return ModelCard.model_validate({**own, "shift": scheduler.get("shift", 1.0)})
+        return ModelCard.model_validate({**own, "scheduler": scheduler})
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise invalid(SCHEDULER if field == "shift" else INDEX, f"{field or '_mezzotint'}: {first['msg']}") from error
+        raise invalid(INDEX, f"_mezzotint: {first_of(error)}") from error
+
+
+def read_scheduler(folder: Path) -> SchedulerConfig:
+    """The scheduler's options of a model folder. Raises ModelInvalid naming the option that cannot be served."""
+    try:
+        return SchedulerConfig.model_validate(options_of(read_json(folder, SCHEDULER)))
+    except ValidationError as error:
+        raise invalid(SCHEDULER, first_of(error)) from error
+    except ValueError as error:
+        raise invalid(SCHEDULER, str(error)) from error
+
+
+def first_of(error: ValidationError) -> str:
+    """The first thing that is wrong, with the name of its field."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    return f"{field}: {first['msg']}" if field else first["msg"]
 
 
 def read_json(folder: Path, file: str) -> dict[str, Any]:

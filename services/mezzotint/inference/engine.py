@@ -1,4 +1,4 @@
-"""The port to a model that can draw: text in, velocities while drawing, pixels out."""
+"""The port to a model that can draw: text in, predictions while drawing, pixels out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Engine(Protocol):
         ...
 
     def denoise(self, samples: Floats, timesteps: Floats, hidden: Floats, pooled: Floats) -> Floats:
-        """The velocity, noise minus data, of rows (B, C, H, W).
+        """What the card's `prediction` says, for rows (B, C, H, W): velocity, noise or data.
 
         Samples are (B, C, H, W), timesteps (B,) in [0, 1000], hidden (B, tokens, D) and pooled (B, D).
         """
