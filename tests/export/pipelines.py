@@ -32,10 +32,14 @@ TOKENS, WIDTH, T5_WIDTH = 16, 32, 72
 def tokenizer(*, pad: str = END, start: bool = True) -> PreTrainedTokenizerFast:
     """A byte-level BPE as CLIP's: lower case, a start and an end around each text."""
     letters = [letter for letter in sorted(pre_tokenizers.ByteLevel.alphabet())]
-    vocabulary = {token: number for number, token in enumerate([*letters, *(letter + "</w>" for letter in letters), START, END])}
+    vocabulary = {
+        token: number for number, token in enumerate([*letters, *(letter + "</w>" for letter in letters), START, END])
+    }
     made = Tokenizer(models.BPE(vocab=vocabulary, merges=[], end_of_word_suffix="</w>"))
     made.normalizer = normalizers.Lowercase()
-    made.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    made.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
     pair = [(START, vocabulary[START]), (END, vocabulary[END])]
     template = f"{START} $A {END}" if start else f"$A {END}"
     made.post_processor = processors.TemplateProcessing(single=template, special_tokens=pair)
@@ -111,7 +115,14 @@ def save_sd(folder: Path) -> StableDiffusionPipeline:
         text_encoder=clip(CLIPTextModel),
         tokenizer=tokenizer(),
         unet=unet(),
-        scheduler=DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False, steps_offset=1),
+        scheduler=DDIMScheduler(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            clip_sample=False,
+            set_alpha_to_one=False,
+            steps_offset=1,
+        ),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,

@@ -111,9 +111,7 @@ def _run(part: Part, inputs: tuple[torch.Tensor, ...]) -> list[npt.NDArray[Any]]
         return [each.numpy() for each in part(*inputs)]
 
 
-def _difference(
-    part: Part, path: Path, expected: list[tuple[tuple[torch.Tensor, ...], list[npt.NDArray[Any]]]]
-) -> float:
+def _difference(part: Part, path: Path, expected: list[tuple[tuple[torch.Tensor, ...], list[npt.NDArray[Any]]]]) -> float:
     """How far a graph is from what torch computed in float32. Raises ExportRefused when it does not run or has other shapes."""
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

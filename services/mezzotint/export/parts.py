@@ -137,6 +137,8 @@ def vae_parts(module: Any) -> list[Part]:
 
     opened = {"latent_sample": (2, 3), "sample": (2, 3)}
     return [
-        Part("vae_decoder", module, decode, ("latent_sample",), ("sample",), latents, {"latent_sample": opened["latent_sample"]}),
+        Part(
+            "vae_decoder", module, decode, ("latent_sample",), ("sample",), latents, {"latent_sample": opened["latent_sample"]}
+        ),
         Part("vae_encoder", module, encode, ("sample",), ("latent_parameters",), pixels, {"sample": opened["sample"]}),
     ]

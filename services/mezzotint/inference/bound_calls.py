@@ -1,7 +1,7 @@
 """Calls of a graph over buffers that stay where they are: one set for each shape of its inputs, on the device.
 
-Rows are filled up to one of few counts, so that there are few shapes: on CUDA each is recorded as a CUDA graph on its second call and
-replayed from then on, which needs the same shapes at the same addresses.
+Rows are filled up to one of few counts, so that there are few shapes: on CUDA each is recorded as a CUDA graph on its second
+call and replayed from then on, which needs the same shapes at the same addresses.
 """
 
 from collections import OrderedDict

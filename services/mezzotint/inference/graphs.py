@@ -113,13 +113,13 @@ def _opened(path: Path, file: str, threads: int, openings: Sequence[Way]) -> tup
     """A session, opened in the first way that works, and that way. Raises ModelInvalid when none does."""
     for number, way in enumerate(openings, start=1):
         try:
-            session = onnxruntime.InferenceSession(
-                str(path), session_options(threads, way), providers=list(way.providers)
-            )
+            session = onnxruntime.InferenceSession(str(path), session_options(threads, way), providers=list(way.providers))
         except FAILURES as error:
             if number == len(openings):
                 raise invalid(file, f"ONNX Runtime cannot load it: {error}") from error
-            log.warning("a graph is opened in a slower way", file=file, options=way.options, captured=way.captured, why=str(error))
+            log.warning(
+                "a graph is opened in a slower way", file=file, options=way.options, captured=way.captured, why=str(error)
+            )
         else:
             return session, way
     raise AssertionError("a graph is opened in one way at least")
@@ -149,5 +149,5 @@ def options(threads: int) -> onnxruntime.SessionOptions:
 
 
 def providers() -> list[Provider]:
-    """This machine's devices, best first, for a graph that may use all of them."""
+    """The devices of this machine, best first, for a graph that may use all of them."""
     return list(ways(available(), captured=False)[-1].providers)
