@@ -72,8 +72,11 @@ class DenoisingLoop:
         self._wake = asyncio.Event()
 
     def submit(self, engine: Engine, pictures: Sequence[tuple[Picture, Listener]], priority: int = 0) -> list[int]:
-        """Draw pictures as slots come free: all or, with ServerOverloaded, none. Returns their numbers, for `cancel`."""
-        shape = shape_of(engine)
+        """Draw pictures, all of one size, as slots come free: all or, with ServerOverloaded, none.
+
+        Returns their numbers, for `cancel`.
+        """
+        shape = shape_of(engine, pictures[0][0])
         entries = {next(self._numbers): Entry(engine, picture, listener) for picture, listener in pictures}
         self._scheduler.add([Ticket(number, shape, e.picture.rows, e.picture.steps, priority) for number, e in entries.items()])
         self._entries.update(entries)
@@ -136,7 +139,7 @@ class DenoisingLoop:
 
     def _drop_unused_lanes(self) -> None:
         """Let go of models that nobody waits for any more, so that an unloaded one gives its memory back under load too."""
-        used = {shape_of(entry.engine) for entry in self._entries.values()}
+        used = {shape_of(entry.engine, entry.picture) for entry in self._entries.values()}
         self._lanes = {shape: lane for shape, lane in self._lanes.items() if shape in used}
 
     def _settle(self, batch: Batch, stepped: Stepped) -> None:
@@ -169,6 +172,6 @@ class DenoisingLoop:
                 entry.listener.failed(error)
 
 
-def shape_of(engine: Engine) -> str:
-    """What pictures must agree in to share a call: the engine. A model that was loaded again is another one than before."""
-    return f"{engine.card.key}/{id(engine)}"
+def shape_of(engine: Engine, picture: Picture) -> str:
+    """What pictures must agree in to share a call: engine and size. A model loaded again is another one than before."""
+    return f"{engine.card.key}/{'x'.join(map(str, picture.noise.shape))}/{id(engine)}"
