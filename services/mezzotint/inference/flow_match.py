@@ -58,6 +58,16 @@ class FlowMatch:
         latents: Floats = self._latents[slot].copy()
         return latents
 
+    def take_out(self, slot: int) -> tuple[Floats, int]:
+        """A copy of all that a slot holds of its picture, for `put_back`."""
+        return self.latents(slot), int(self._index[slot])
+
+    def put_back(self, slot: int, steps: int, state: tuple[Floats, int]) -> None:
+        """Go on in a slot from what `take_out` gave of a picture of `steps` steps."""
+        latents, index = state
+        self.join(slot, latents, steps)
+        self._index[slot] = index
+
     def estimate(self, slot: int, velocity: Floats) -> Floats:
         """What the picture in a slot will be if its last `velocity` (C, H, W) holds to the end: (C, H, W)."""
         estimate: Floats = self._latents[slot] - self._sigmas[slot, self._index[slot]] * velocity

@@ -39,6 +39,15 @@ class Stepped:
     broken: frozenset[int]
 
 
+@dataclass(frozen=True)
+class Aside:
+    """A picture between two of its steps, out of its slot: the steps done, and its whole state to the last bit."""
+
+    picture: Picture
+    done: int
+    state: tuple[Floats, int]
+
+
 class Lane:
     """The pictures in the slots of one model. `step` runs in the loop's thread, and nothing else runs at the same time."""
 
@@ -53,6 +62,15 @@ class Lane:
         """Put a picture into a free slot, before its first step."""
         self._pictures[slot], self._done[slot] = picture, 0
         self._state.join(slot, picture.noise, picture.steps)
+
+    def put_aside(self, slot: int) -> Aside:
+        """Take a picture out of its slot between two steps; the slot is free."""
+        return Aside(self._pictures.pop(slot), self._done.pop(slot), self._state.take_out(slot))
+
+    def take_up(self, slot: int, aside: Aside) -> None:
+        """Go on in a free slot, this or another, of this or another lane of the same model, as if never put aside."""
+        self._pictures[slot], self._done[slot] = aside.picture, aside.done
+        self._state.put_back(slot, aside.picture.steps, aside.state)
 
     def step(self, slots: Sequence[int]) -> Stepped:
         """Move the pictures in `slots` on by one step. Raises Internal when the engine refuses the call; nothing moved then."""
