@@ -13,7 +13,7 @@ from mezzotint.inference.engine import Engine, Floats
 from mezzotint.inference.lane import Picture
 from mezzotint.inference.noise import noise
 from mezzotint.inference.onnx_engine import OnnxEngine
-from mezzotint.inference.scheduler import SlotScheduler
+from mezzotint.inference.step_scheduler import SlotScheduler
 from mezzotint.runtime.errors import Internal, MezzotintError, ServerOverloaded
 from tests.inference.gated_engine import GatedEngine
 

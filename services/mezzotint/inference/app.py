@@ -16,9 +16,9 @@ from mezzotint.inference.onnx_engine import OnnxEngine
 from mezzotint.inference.painter import Painter
 from mezzotint.inference.painting import Studio
 from mezzotint.inference.repository import Repository
-from mezzotint.inference.scheduler import SlotScheduler
 from mezzotint.inference.service import InferenceServicer
 from mezzotint.inference.settings import InferenceSettings
+from mezzotint.inference.step_scheduler import SlotScheduler
 from mezzotint.inference.worker import Worker
 from mezzotint.inference.worker_name import worker_name
 from mezzotint.runtime import channel, clock

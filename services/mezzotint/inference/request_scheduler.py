@@ -56,9 +56,7 @@ class RequestScheduler:
             joined = tuple(self._party)
         first = self._party[0].ticket
         free = self._cap(first) - sum(seat.ticket.rows for seat in self._party)
-        self._out = Batch(
-            first.shape, tuple(self._party), joined, withheld=self._waiting.fitting(first.shape, free)
-        )
+        self._out = Batch(first.shape, tuple(self._party), joined, withheld=self._waiting.fitting(first.shape, free))
         return self._out
 
     def update(self, failed: Collection[int] = (), seconds: float = 0.0) -> list[Ticket]:

@@ -66,7 +66,7 @@ class Lane:
         return next((held for held in self.aside if self.calls - held.since >= ASIDE_CALLS_MAX), None)
 
     def victims(self, ticket: Ticket, room: int) -> list[Held]:
-        """Whom to put aside, `room` at most, so that `ticket` fits: worst priorities first, then most steps left. Else nobody."""
+        """Whom to put aside, `room` at most, so that `ticket` fits: worst priorities first, then most steps left; or nobody."""
         worse = [each for each in self.held() if each.ticket.priority > ticket.priority and each.times < ASIDE_TIMES_MAX]
         worse.sort(key=lambda each: (-each.ticket.priority, each.done - each.ticket.steps))
         chosen: list[Held] = []
@@ -127,7 +127,8 @@ class SlotScheduler:
     def schedule(self) -> Batch | None:
         """See Scheduler."""
         assert self._out is None, "the batch before was not handed to update"
-        shapes = set(self._waiting.shapes()) | {shape for shape, lane in self._lanes.items() if lane.held() or lane.aside}
+        waiting = set(self._waiting.shapes())
+        shapes = [shape for shape, lane in self._lanes.items() if shape in waiting or lane.held() or lane.aside]
         self._lanes = {shape: lane for shape, lane in self._lanes.items() if shape in shapes}
         if not shapes:
             return None
