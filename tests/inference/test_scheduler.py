@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mezzotint.inference.request_scheduler import RequestScheduler
-from mezzotint.inference.scheduler import Batch, Scheduler, Seat, Ticket
+from mezzotint.inference.scheduler import Batch, Scheduler, Ticket
 from mezzotint.inference.serial_scheduler import SerialScheduler
-from mezzotint.inference.step_scheduler import ASIDE_CALLS_MAX, ASIDE_TIMES_MAX, SlotScheduler
+from mezzotint.inference.step_scheduler import PATIENCE, PATIENCE_WITH_BETTER, SlotScheduler
 from mezzotint.runtime.errors import ServerOverloaded
 
 ROWS_MAX = 5
@@ -125,7 +125,7 @@ class Slots(RuleBasedStateMachine):
         assert self.scheduler.aside <= ASIDE_MAX
 
     def teardown(self) -> None:
-        """Whatever happened, everybody who is left gets all their steps, in order of arrival within a shape and priority."""
+        """Whatever happened, everybody who is left gets all their steps, and equal ones begin in order of arrival."""
         if self.batch:
             self.scheduler.update()
             self.steps.update(seat.ticket.number for seat in self.batch.seats)
@@ -136,14 +136,9 @@ class Slots(RuleBasedStateMachine):
             self.scheduler.update()
         for number in set(self.tickets) - self.over:
             assert self.steps[number] == self.tickets[number].steps
-        assert max(self.aside.values(), default=0) <= ASIDE_TIMES_MAX
-        self.in_order()
-
-    def in_order(self) -> None:
-        for shape in "ab":
-            for priority in range(3):
-                order = [each.number for each in self.entered if (each.shape, each.priority) == (shape, priority)]
-                assert order == sorted(order)
+        for kind in {(each.shape, each.priority, each.steps, each.rows) for each in self.entered}:
+            order = [each.number for each in self.entered if (each.shape, each.priority, each.steps, each.rows) == kind]
+            assert order == sorted(order)
 
 
 class Requests(Slots):
@@ -156,13 +151,6 @@ class Requests(Slots):
         super().follow(batch)
         assert len({(seat.done, seat.ticket.steps) for seat in batch.seats}) == 1
         assert not batch.aside
-
-    def in_order(self) -> None:
-        """Among those of equal steps and rows."""
-        kinds = {(each.shape, each.priority, each.steps, each.rows) for each in self.entered}
-        for kind in kinds:
-            order = [each.number for each in self.entered if (each.shape, each.priority, each.steps, each.rows) == kind]
-            assert order == sorted(order)
 
 
 class Serially(Slots):
@@ -203,9 +191,9 @@ def test_pictures_join_and_leave_at_every_step() -> None:
     scheduler = SlotScheduler(2)
     scheduler.add([ticket(1, steps=2)])
     assert numbers(scheduler.schedule()) == [1]
-    scheduler.add([ticket(2, steps=2), ticket(3)])
+    scheduler.add([ticket(2, steps=2), ticket(3, priority=1)])
     scheduler.update()
-    assert numbers(scheduler.schedule()) == [1, 2]
+    assert sorted(numbers(scheduler.schedule())) == [1, 2]
     scheduler.update()
     assert sorted(numbers(scheduler.schedule())) == [2, 3]
 
@@ -306,21 +294,22 @@ def test_nobody_saves_up_turns() -> None:
 
 
 def test_a_better_priority_takes_a_slot_and_gives_it_back() -> None:
-    """At the next step it is in, the worst is out; that one goes on where it was, before others of its priority."""
+    """At the next step it is in, the worst is out; that one goes on where it was."""
     scheduler = SlotScheduler(2)
-    scheduler.add([ticket(1, steps=3, priority=1), ticket(2, steps=9, priority=2), ticket(3, steps=9, priority=2)])
+    scheduler.add([ticket(1, steps=3, priority=1), ticket(2, steps=9, priority=2)])
     scheduler.schedule()
     scheduler.update()
     scheduler.add([ticket(4, steps=1, priority=0)])
     batch = scheduler.schedule()
     assert batch is not None
-    assert numbers(batch) == [1, 4]
-    assert batch.aside == (Seat(1, ticket(2, steps=9, priority=2), 1),)
+    assert sorted(numbers(batch)) == [1, 4]
+    (aside,) = batch.aside
+    assert (aside.ticket.number, aside.done) == (2, 1)
     assert scheduler.aside == 1
     scheduler.update()
     batch = scheduler.schedule()
     assert batch is not None
-    assert batch.joined == (Seat(1, ticket(2, steps=9, priority=2), 1),)
+    assert [(seat.ticket.number, seat.done) for seat in batch.joined] == [(2, 1)]
 
 
 def test_room_for_two_rows_is_made_with_no_more_than_it_takes() -> None:
@@ -337,45 +326,53 @@ def test_room_for_two_rows_is_made_with_no_more_than_it_takes() -> None:
         assert 9 in numbers(batch)
 
 
-def test_equal_priorities_take_nothing_from_each_other() -> None:
-    """Who is in a slot stays there when no better one comes."""
+def test_newcomers_begin_at_the_next_call_and_the_shortest_ends_first() -> None:
+    """Of equal priority, one without a step goes before all, then the one with the least left."""
     scheduler = SlotScheduler(1)
-    scheduler.add([ticket(1, steps=2, priority=1)])
+    scheduler.add([ticket(1, steps=5)])
     scheduler.schedule()
     scheduler.update()
-    scheduler.add([ticket(2, priority=1), ticket(3, priority=2)])
-    assert numbers(scheduler.schedule()) == [1]
+    scheduler.add([ticket(2, steps=9), ticket(3, steps=2)])
+    assert calls(scheduler)[:8] == [[2], [3], [3], [1], [1], [1], [1], [2]]
 
 
-def test_a_picture_is_put_aside_a_few_times_at_most() -> None:
-    """However many better ones come one after another, the worst one makes its steps in between and then keeps its slot."""
+def test_among_those_who_have_begun_a_longer_one_puts_nobody_aside() -> None:
+    """One of as many steps as the one in the slot has left waits until that is done."""
     scheduler = SlotScheduler(1)
-    scheduler.add([ticket(0, steps=9, priority=1)])
-    aside = 0
-    for number in range(1, 9):
-        scheduler.schedule()
-        scheduler.update()
-        scheduler.add([ticket(number, steps=1)])
-        batch = scheduler.schedule()
-        assert batch is not None
-        aside += len(batch.aside)
-        scheduler.update()
-    assert aside == ASIDE_TIMES_MAX
+    scheduler.add([ticket(1, steps=4), ticket(2, steps=4)])
+    assert calls(scheduler) == [[1], [2], [1], [1], [1], [2], [2], [2]]
 
 
-def test_a_picture_aside_comes_back_though_better_ones_never_end() -> None:
-    """After a stated number of calls it has the next slot that comes free, and keeps it."""
+def test_a_worse_priority_does_not_even_begin() -> None:
+    """While better ones fill the calls, worse ones wait."""
     scheduler = SlotScheduler(1)
-    scheduler.add([ticket(0, steps=9, priority=1)])
+    scheduler.add([ticket(1, steps=3), ticket(2, steps=1, priority=1)])
+    assert calls(scheduler) == [[1], [1], [1], [2]]
+
+
+def begun_once(scheduler: Scheduler, first: Ticket) -> None:
+    """Let a ticket make one step."""
+    scheduler.add([first])
     scheduler.schedule()
     scheduler.update()
+
+
+@pytest.mark.parametrize(("priority", "patience"), [(0, PATIENCE), (1, PATIENCE_WITH_BETTER)])
+def test_a_picture_aside_comes_back_though_others_never_end(priority: int, patience: int) -> None:
+    """After a stated number of calls aside it goes before those of its priority, later before better ones, to its end."""
+    scheduler = SlotScheduler(1)
+    begun_once(scheduler, ticket(0, steps=9, priority=priority))
     made: list[list[int]] = []
-    for number in range(1, ASIDE_CALLS_MAX + 12):
-        scheduler.add([ticket(number, steps=1)])
+    for number in range(1, 9 * patience + 20):
+        if number % 2:
+            scheduler.add([ticket(number, steps=2)])
         made.append(numbers(scheduler.schedule()))
         scheduler.update()
-    assert made.index([0]) == ASIDE_CALLS_MAX
-    assert made[ASIDE_CALLS_MAX : ASIDE_CALLS_MAX + 8] == [[0]] * 8
+    back = made.index([0])
+    assert back in range(9 * patience, 9 * patience + 2)
+    # Those of its own priority who come new make one step each in between.
+    rhythm = [[True] * 8] if priority else [[True, False] * 7 + [True]]
+    assert [call == [0] for call in made[back : back + len(rhythm[0])]] in rhythm
 
 
 def test_pictures_aside_are_bounded() -> None:
@@ -386,7 +383,10 @@ def test_pictures_aside_are_bounded() -> None:
     scheduler.update()
     scheduler.add([ticket(3, steps=2), ticket(4, steps=2)])
     scheduler.schedule()
-    assert (scheduler.aside, scheduler.waiting) == (1, 1)
+    assert (scheduler.aside, scheduler.running) == (0, 2)
+    scheduler.update()
+    scheduler.cancel(1)
+    assert 3 in numbers(scheduler.schedule())
 
 
 def test_a_picture_aside_can_be_cancelled() -> None:

@@ -16,6 +16,11 @@ class Capacity:
         """Have `changed` called whenever something was given back."""
         self._watchers.append(changed)
 
+    def resize(self, rows_max: int) -> None:
+        """From now on one call has room for so many rows."""
+        self._rows_max = rows_max
+        self._tell()
+
     def take(self, rows: int) -> None:
         """Pictures that take `rows` rows of a call begin, or wait to begin."""
         self._rows += rows

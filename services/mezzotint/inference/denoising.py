@@ -14,7 +14,7 @@ from typing import Protocol
 
 from mezzotint.inference import metrics
 from mezzotint.inference.engine import Engine, Floats
-from mezzotint.inference.lane import Aside, Lane, Picture, Stepped
+from mezzotint.inference.lane import Aside, Lane, Picture, Stepped, shape_of
 from mezzotint.inference.meter import Meter
 from mezzotint.inference.scheduler import Batch, Scheduler, Seat, Ticket
 from mezzotint.runtime import logging
@@ -214,8 +214,3 @@ class DenoisingLoop:
             if entry := self._entries.pop(number, None):
                 metrics.PICTURES.labels("failed").inc()
                 entry.listener.failed(error)
-
-
-def shape_of(picture: Picture) -> str:
-    """What pictures of one model must agree in to share a call: the shape of their latents, "4x32x32"."""
-    return "x".join(map(str, picture.noise.shape))

@@ -39,12 +39,12 @@ class Painting:
     `spec` has every default filled in; `has_slot` is set once one of the pictures has or had a slot.
     """
 
-    def __init__(self, spec: GenerationSpec, engine: Engine, studio: Studio) -> None:
+    def __init__(self, spec: GenerationSpec, engine: Engine, studio: Studio, priority: int = 0) -> None:
         self.spec = spec
         self.model = engine.card.key
         self.has_slot = False
         self.bill = Bill()
-        self._engine, self._studio = engine, studio
+        self._engine, self._studio, self._priority = engine, studio, priority
         self._rows_left = spec.images * rows_of(spec.guidance)
         self._events: Mailbox[Event] = Mailbox()
         self._task: asyncio.Task[None] | None = None
@@ -96,7 +96,7 @@ class Painting:
         """Prepare the pictures, then have each drawn, decoded and encoded."""
         pictures = await self.in_pool(lambda: stages.prepare(self.spec, self._engine, self._studio.embeddings))
         canvases = [Canvas(self, index) for index in range(self.spec.images)]
-        numbers = self._studio.loop.submit(self._engine, list(zip(pictures, canvases, strict=True)))
+        numbers = self._studio.loop.submit(self._engine, list(zip(pictures, canvases, strict=True)), self._priority)
         finishing = [asyncio.create_task(self._finish(canvas)) for canvas in canvases]
         try:
             await asyncio.gather(*finishing)

@@ -1,12 +1,16 @@
-"""Step-level batching: pictures join and leave at every step, and a better priority takes slots from worse ones.
+"""Step-level batching: who is in a call is decided anew for every call, so pictures join, leave and make way at every step.
 
-Each shape has its own slots and its own waiting list. A picture that has to leave its slot for a better one is put aside with
-all it has; it is the first of its priority to come back. So that it surely comes back: it is put aside a few times at most, and
-after some calls aside it goes before everybody.
+Of one shape a call takes, while their rows fit, better priorities first. Within a priority first those who have no step yet, so
+that everybody begins soon, then those with the least left to do, which makes the mean time shortest (Schrage 1968). Whoever has
+to make way is put aside with all it has, and goes on later where it was.
+
+It surely goes on: with so many calls aside for each step it makes in all, it goes before those of its priority that have begun
+(PATIENCE), and then before everybody (PATIENCE_WITH_BETTER), to its end.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 from mezzotint.inference.scheduler import Batch, Seat, Ticket
 from mezzotint.inference.turns import Turns
@@ -14,73 +18,79 @@ from mezzotint.inference.waiting_list import WAITING_MAX, WaitingList
 
 # Pictures aside, over all shapes: their latents stay in memory.
 ASIDE_MAX = 64
-# A picture that was put aside so often keeps its slot the next time.
-ASIDE_TIMES_MAX = 3
-# After so many calls of its shape aside, a picture goes before everybody and keeps its slot then.
-ASIDE_CALLS_MAX = 200
+# Calls of its shape that a picture is aside for each step it makes in all before it goes before equal, and before better ones.
+PATIENCE, PATIENCE_WITH_BETTER = 2, 8
 
 
 @dataclass(eq=False)
 class Held:
-    """A ticket, the steps it made and how often it was put aside; `since` counts the calls of its lane before the last time."""
+    """A picture that has begun, or is to: the steps it made, the calls it was aside for, and its slot while it has one."""
 
     ticket: Ticket
     done: int = 0
-    times: int = 0
-    since: int = 0
+    late: int = 0
+    slot: int | None = None
+
+    @property
+    def rank(self) -> tuple[bool, int, int, int, int]:
+        """Less goes first."""
+        steps = self.ticket.steps
+        left = self.ticket.rows * (steps - self.done)
+        within = (2, left) if self.late < PATIENCE * steps else (1, 0)
+        return (
+            self.late < PATIENCE_WITH_BETTER * steps,
+            self.ticket.priority,
+            *(within if self.done else (0, 0)),
+            self.ticket.number,
+        )
+
+    @property
+    def seat(self) -> Seat:
+        """Its place in a call."""
+        assert self.slot is not None, "it has no slot"
+        return Seat(self.slot, self.ticket, self.done)
 
 
 @dataclass
 class Lane:
-    """The slots of one shape, those aside in the order in which they left, and the calls so far."""
+    """The pictures of one shape that have begun, by their numbers, and its slots."""
 
     rows_max: int
-    slots: list[Held | None]
-    aside: list[Held] = field(default_factory=list)
-    calls: int = 0
+    begun: dict[int, Held] = field(default_factory=dict)
+    free_slots: list[int] = field(default_factory=list)
 
-    def held(self) -> list[Held]:
-        """Those in slots."""
-        return [held for held in self.slots if held]
-
-    def free(self) -> int:
-        """Rows not in use."""
-        return self.rows_max - sum(held.ticket.rows for held in self.held())
-
-    def seat(self, held: Held) -> Seat:
-        """Put somebody into a free slot."""
-        slot = self.slots.index(None)
-        self.slots[slot] = held
-        return Seat(slot, held.ticket, held.done)
-
-    def put_aside(self, held: Held) -> Seat:
-        """Take somebody out of a slot, to come back later."""
-        slot = self.slots.index(held)
-        self.slots[slot] = None
-        held.times, held.since = held.times + 1, self.calls
-        self.aside.append(held)
-        return Seat(slot, held.ticket, held.done)
-
-    def patient(self) -> Held | None:
-        """The one who has been aside for too long."""
-        return next((held for held in self.aside if self.calls - held.since >= ASIDE_CALLS_MAX), None)
-
-    def victims(self, ticket: Ticket, room: int) -> list[Held]:
-        """Whom to put aside, `room` at most, so that `ticket` fits: worst priorities first, then most steps left; or nobody."""
-        worse = [each for each in self.held() if each.ticket.priority > ticket.priority and each.times < ASIDE_TIMES_MAX]
-        worse.sort(key=lambda each: (-each.ticket.priority, each.done - each.ticket.steps))
-        chosen: list[Held] = []
-        missing = ticket.rows - self.free()
-        for each in worse:
-            if missing <= 0:
+    def fitting(self, order: Iterable[Held]) -> list[Held]:
+        """Those who get a place when they come in this order."""
+        chosen, left = [], self.rows_max
+        for held in order:
+            if held.ticket.rows <= left:
+                chosen.append(held)
+                left -= held.ticket.rows
+            if not left:
                 break
-            chosen.append(each)
-            missing -= each.ticket.rows
-        for each in chosen[::-1]:
-            if missing + each.ticket.rows <= 0:
-                chosen.remove(each)
-                missing += each.ticket.rows
-        return chosen if missing <= 0 and len(chosen) <= room else []
+        return chosen
+
+    def aside(self) -> list[Held]:
+        """Those who have begun and have no slot."""
+        return [held for held in self.begun.values() if held.slot is None]
+
+    def choose(self, newcomers: Sequence[Held], room: int) -> list[Held]:
+        """Who is in the next call, so that no more than `room` are aside."""
+        chosen = self.fitting(sorted([*self.begun.values(), *newcomers], key=lambda held: held.rank))
+        if len(self.begun) - sum(1 for held in chosen if held.ticket.number in self.begun) <= room:
+            return chosen
+        keeping = [held for held in self.begun.values() if held.slot is not None]
+        return self.fitting(chain(keeping, sorted([*self.aside(), *newcomers], key=lambda held: held.rank)))
+
+    def leave(self, held: Held) -> None:
+        """Free the slot of somebody."""
+        if held.slot is not None:
+            self.free_slots.append(held.slot)
+            held.slot = None
+
+    def drop(self, number: int) -> None:
+        """Forget somebody who has begun."""
+        self.leave(self.begun.pop(number))
 
 
 class SlotScheduler:
@@ -101,7 +111,8 @@ class SlotScheduler:
         self._waiting.add(tickets)
         for ticket in tickets:
             if ticket.shape not in self._lanes:
-                self._lanes[ticket.shape] = Lane(self._cap(ticket), [None] * self._cap(ticket))
+                cap = self._cap(ticket)
+                self._lanes[ticket.shape] = Lane(cap, free_slots=list(reversed(range(cap))))
 
     def expect(self, count: int) -> None:
         """See Scheduler."""
@@ -111,48 +122,40 @@ class SlotScheduler:
         """See Scheduler."""
         if self._waiting.remove(number):
             return True
-        for lane in self._lanes.values():
-            if found := next((held for held in lane.aside if held.ticket.number == number), None):
-                lane.aside.remove(found)
-                return True
-            for slot, held in enumerate(lane.slots):
-                if held and held.ticket.number == number and number not in self._cancelled:
-                    if self._out and self._lanes[self._out.shape] is lane:
-                        self._cancelled.add(number)
-                    else:
-                        lane.slots[slot] = None
-                    return True
+        for shape, lane in self._lanes.items():
+            if number not in lane.begun or number in self._cancelled:
+                continue
+            if self._out and self._out.shape == shape and lane.begun[number].slot is not None:
+                self._cancelled.add(number)
+            else:
+                lane.drop(number)
+            return True
         return False
 
     def schedule(self) -> Batch | None:
         """See Scheduler."""
         assert self._out is None, "the batch before was not handed to update"
-        waiting = set(self._waiting.shapes())
-        shapes = [shape for shape, lane in self._lanes.items() if shape in waiting or lane.held() or lane.aside]
-        self._lanes = {shape: lane for shape, lane in self._lanes.items() if shape in shapes}
-        if not shapes:
+        wanted = set(self._waiting.shapes())
+        self._lanes = {shape: lane for shape, lane in self._lanes.items() if shape in wanted or lane.begun}
+        if not self._lanes:
             return None
-        shape = self._turns.choose(shapes)
-        lane = self._lanes[shape]
-        joined, aside = self._fill(lane, shape)
-        seats = tuple(Seat(slot, held.ticket, held.done) for slot, held in enumerate(lane.slots) if held)
-        self._out = Batch(shape, seats, tuple(joined), tuple(aside))
+        shape = self._turns.choose(self._lanes)
+        self._out = self._batch(shape, self._lanes[shape])
         return self._out
 
     def update(self, failed: Collection[int] = (), seconds: float = 0.0) -> list[Ticket]:
         """See Scheduler."""
         assert self._out is not None, "no batch is out"
         lane, finished = self._lanes[self._out.shape], []
-        lane.calls += 1
-        for slot, held in enumerate(lane.slots):
-            if held is None:
-                continue
+        for seat in self._out.seats:
+            number = seat.ticket.number
+            held = lane.begun[number]
             held.done += 1
-            dropped = held.ticket.number in self._cancelled or held.ticket.number in failed
+            dropped = number in self._cancelled or number in failed
             if not dropped and held.done == held.ticket.steps:
                 finished.append(held.ticket)
             if dropped or held.done == held.ticket.steps:
-                lane.slots[slot] = None
+                lane.drop(number)
         self._turns.charge(self._out.shape, seconds)
         self._cancelled.clear()
         self._out = None
@@ -166,39 +169,32 @@ class SlotScheduler:
     @property
     def running(self) -> int:
         """See Scheduler."""
-        return sum(len(lane.held()) for lane in self._lanes.values())
+        return sum(len(lane.begun) for lane in self._lanes.values()) - self.aside
 
     @property
     def aside(self) -> int:
         """See Scheduler."""
-        return sum(len(lane.aside) for lane in self._lanes.values())
+        return sum(len(lane.aside()) for lane in self._lanes.values())
 
-    def _fill(self, lane: Lane, shape: str) -> tuple[list[Seat], list[Seat]]:
-        """Let those who come next into slots, strictly in order, as long as there is room or can be made."""
-        joined, aside = [], []
-        while held := self._next(lane, shape):
-            if held.ticket.rows > lane.free():
-                victims = lane.victims(held.ticket, self._aside_max - self.aside)
-                if not victims:
-                    break
-                aside += [lane.put_aside(victim) for victim in victims]
-            if held in lane.aside:
-                lane.aside.remove(held)
-            else:
-                self._waiting.remove(held.ticket.number)
-            joined.append(lane.seat(held))
-        return joined, aside
-
-    def _next(self, lane: Lane, shape: str) -> Held | None:
-        """Who is to come into a slot next."""
-        if patient := lane.patient():
-            patient.times = ASIDE_TIMES_MAX
-            return patient
-        returning = min(lane.aside, key=lambda held: held.ticket.priority, default=None)
-        first = self._waiting.first(shape)
-        if returning and (first is None or returning.ticket.priority <= first.priority):
-            return returning
-        return Held(first) if first else None
+    def _batch(self, shape: str, lane: Lane) -> Batch:
+        """The next call of a shape."""
+        room = self._aside_max - self.aside + len(lane.aside())
+        newcomers = [Held(ticket) for ticket in islice(self._waiting.of(shape), lane.rows_max)]
+        chosen = lane.choose(newcomers, room)
+        numbers = {held.ticket.number for held in chosen}
+        making_way = [held for number, held in lane.begun.items() if held.slot is not None and number not in numbers]
+        aside = tuple(held.seat for held in making_way)
+        for held in making_way:
+            lane.leave(held)
+        joining = [held for held in chosen if held.slot is None]
+        for held in joining:
+            held.slot = lane.free_slots.pop()
+            lane.begun[held.ticket.number] = held
+            self._waiting.remove(held.ticket.number)
+        for held in lane.aside():
+            held.late += 1
+        seats = tuple(sorted((held.seat for held in chosen), key=lambda seat: seat.slot))
+        return Batch(shape, seats, tuple(held.seat for held in joining), aside)
 
     def _cap(self, ticket: Ticket) -> int:
         return min(ticket.cap or self._rows_max, self._rows_max)

@@ -1,0 +1,45 @@
+"""Measuring t(batch): how long a call of a model's denoiser takes with 1, 2, 4, … rows."""
+
+from collections.abc import Mapping
+
+from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec
+from mezzotint.inference import stages
+from mezzotint.inference.embeddings import EmbeddingCache
+from mezzotint.inference.engine import Engine
+from mezzotint.inference.guidance import WITHOUT
+from mezzotint.inference.knee import ROWS_MIN, batches
+from mezzotint.inference.lane import Lane, Picture
+from mezzotint.inference.request import resolve
+from mezzotint.runtime.errors import Internal
+
+# The least of so many calls counts: whatever else the machine does makes calls longer, never shorter.
+ROUNDS = 3
+
+
+def sample(engine: Engine, size: str) -> Picture:
+    """A picture of one of the card's sizes, of one row."""
+    width, height = map(int, size.split("x"))
+    spec = GenerationSpec(prompt="a warm-up", width=width, height=height, steps=1, guidance=WITHOUT, seed=0)
+    return stages.prepare(resolve(spec, engine.card), engine, EmbeddingCache(1))[0]
+
+
+def measure(engine: Engine, picture: Picture, rows_max: int) -> Mapping[int, float]:
+    """Milliseconds of a call by its rows, up to `rows_max`, or up to where the device refuses.
+
+    Blocks. Raises Internal when the device refuses even the smallest calls.
+    """
+    lane, least = Lane(engine, rows_max), dict[int, float]()
+    sizes = batches(rows_max)
+    for _ in range(ROUNDS):
+        for rows in sizes:
+            for slot in range(rows):
+                lane.join(slot, picture)
+            try:
+                taken = lane.step(range(rows)).ms
+            except Internal:
+                if rows <= ROWS_MIN:
+                    raise
+                sizes = [size for size in sizes if size < rows]
+                break
+            least[rows] = min(taken, least.get(rows, taken))
+    return {rows: least[rows] for rows in sizes}

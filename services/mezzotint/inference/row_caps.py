@@ -1,0 +1,95 @@
+"""How many rows a call may have, by model and shape: the setting, or the knee of what is measured when the model is opened."""
+
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from mezzotint.inference import curve, metrics
+from mezzotint.inference.curve_file import CurveFile
+from mezzotint.inference.engine import Engine
+from mezzotint.inference.knee import knee_of
+from mezzotint.inference.lane import shape_of
+from mezzotint.inference.quiet_onnxruntime import onnxruntime
+from mezzotint.runtime import logging
+
+log = logging.get(__name__)
+CPU_INFO = Path("/proc/cpuinfo")
+
+
+class Opened(Engine, Protocol):
+    """An engine that can tell what it runs on."""
+
+    @property
+    def device(self) -> str:
+        """What the denoiser runs on."""
+        ...
+
+
+class RowCaps:
+    """Rows of one call, at most `rows_max`. With `fixed` rows nothing is measured. `threads` are those inside one call."""
+
+    def __init__(self, file: CurveFile, rows_max: int, threads: int, fixed: int | None = None) -> None:
+        self._file = file
+        self._rows_max = fixed or rows_max
+        self._threads = threads
+        self._fixed = fixed
+        self._caps: dict[int, tuple[Engine, dict[str, int]]] = {}
+
+    def learning(self, open_model: Callable[[Path], Opened]) -> Callable[[Path], Engine]:
+        """Opens models, and knows the caps of each before it is used. Blocks."""
+
+        def opened(folder: Path) -> Engine:
+            engine = open_model(folder)
+            if self._fixed is None:
+                self._caps[id(engine)] = engine, {}
+                for size in engine.card.sizes:
+                    self._learn(engine, size)
+            return engine
+
+        return opened
+
+    def of(self, engine: Engine, shape: str) -> int:
+        """Rows of one call of a model for latents of a shape, "4x32x32"."""
+        found = self._caps.get(id(engine))
+        return found[1].get(shape, self._rows_max) if found else self._rows_max
+
+    def most(self, engine: Engine) -> int:
+        """The most rows that a call of a model may have, whatever the shape."""
+        found = self._caps.get(id(engine))
+        return max(found[1].values(), default=self._rows_max) if found else self._rows_max
+
+    def forget(self, engine: Engine) -> None:
+        """An engine is not used any more."""
+        self._caps.pop(id(engine), None)
+
+    def _learn(self, engine: Opened, size: str) -> None:
+        """Measure one size, unless it was measured before by this ONNX Runtime on this machine."""
+        picture = curve.sample(engine, size)
+        shape, device = shape_of(picture), device_of(engine.device, self._threads)
+        key = (engine.card.key, shape, device, self._rows_max)
+        step_ms = self._file.find(*key)
+        known = step_ms is not None
+        if step_ms is None:
+            step_ms = curve.measure(engine, picture, self._rows_max)
+            self._file.keep(*key, step_ms)
+        cap = min(self._rows_max, knee_of(step_ms))
+        self._caps[id(engine)][1][shape] = cap
+        for rows, ms in step_ms.items():
+            metrics.WARM_STEP_SECONDS.labels(engine.card.key, shape, str(rows)).set(ms / 1e3)
+        told = {str(rows): round(ms, 1) for rows, ms in step_ms.items()}
+        log.info("rows of one call", model=engine.card.key, shape=shape, rows=cap, step_ms=told, known=known)
+
+
+def device_of(provider: str, threads: int) -> str:
+    """What t(batch) depends on besides model and shape: the device, the machine, and the ONNX Runtime."""
+    return f"{provider}, {threads} threads, {processor()}, onnxruntime {onnxruntime.__version__}"[:256]
+
+
+def processor() -> str:
+    """The processor's name."""
+    try:
+        lines = CPU_INFO.read_text().splitlines()
+    except OSError:
+        lines = []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
