@@ -36,9 +36,12 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
     async with AsyncExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(settings.pool_threads, "pool"))
         thread = stack.enter_context(ThreadPoolExecutor(1, "denoiser"))
-        loop = DenoisingLoop(SlotScheduler(settings.rows_max), thread, settings.rows_max)
-        studio = Studio(loop, EmbeddingCache(settings.embeddings_max), pool, Capacity(settings.rows_max))
-        open_model = partial(OnnxEngine, threads=settings.threads, rows_max=settings.rows_max)
+        rows = settings.rows or settings.rows_max
+        caps = RowCaps(CurveFile(settings.data / "inference/curves.json"), settings.rows_max, settings.threads, settings.rows)
+        scheduler = modes.scheduler(settings.mode, rows, settings.waiting_max, settings.aside_max)
+        loop = DenoisingLoop(scheduler, thread, rows, caps.of)
+        studio = Studio(loop, EmbeddingCache(settings.embeddings_max), pool, Capacity(rows))
+        open_model = caps.learning(partial(OnnxEngine, threads=settings.threads, rows_max=rows))
         repository = Repository(
             settings.models, settings.default_model, open_model, pool, changed=changed.set, let_go=studio.embeddings.forget
         )

@@ -29,6 +29,10 @@ class Owner(Protocol):
         """Tell whoever reads of the painting."""
         ...
 
+    def sketch(self, latents: Floats) -> Floats:
+        """What latents (B, C, h, w) look like: see Engine."""
+        ...
+
     def in_pool(self, work: Callable[[], bytes]) -> Awaitable[bytes]:
         """Run blocking work beside the denoising loop."""
         ...
@@ -77,7 +81,7 @@ class Canvas:
     async def _show(self, latents: Floats) -> None:
         """Encode a preview and tell it, with the steps done by then: progress never goes back."""
         opaque = self._owner.spec.opaque
-        self._tell(await self._owner.in_pool(lambda: pixels.preview(latents, opaque=opaque)))
+        self._tell(await self._owner.in_pool(lambda: pixels.preview(self._owner.sketch(latents[None])[0], opaque=opaque)))
 
     def _tell(self, preview: bytes) -> None:
         self._owner.put(Progress(self.index, self._done, self._owner.spec.steps, preview))

@@ -1,4 +1,4 @@
-"""The port to a model that can draw: text in, velocities while drawing, pixels out."""
+"""The port to a model that can draw: text in, predictions while drawing, pixels out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Engine(Protocol):
         ...
 
     def denoise(self, samples: Floats, timesteps: Floats, hidden: Floats, pooled: Floats) -> Floats:
-        """The velocity, noise minus data, of rows (B, C, H, W).
+        """What the card's `prediction` says, for rows (B, C, H, W): velocity, noise or data.
 
         Samples are (B, C, H, W), timesteps (B,) in [0, 1000], hidden (B, tokens, D) and pooled (B, D).
         """
@@ -45,4 +45,18 @@ class Engine(Protocol):
 
     def decode(self, latents: Floats) -> Floats:
         """Pixels (B, 4, height, width) of finished latents (B, C, H, W): straight RGBA in [-1, 1], not clipped."""
+        ...
+
+    def encode(self, pixels: Floats) -> Floats:
+        """Latents (B, C, H, W) of straight RGBA pixels (B, 4, height, width) in [-1, 1], as `decode` would take them.
+
+        Only when the card's `encodes` or its pixels have opacity; without it a picture is taken as on white.
+        """
+        ...
+
+    def sketch(self, latents: Floats) -> Floats:
+        """What latents (B, C, H, W) look like, a pixel a cell and at no cost: (B, 4, H, W).
+
+        Opacity times colour, and opacity, both in [-1, 1].
+        """
         ...

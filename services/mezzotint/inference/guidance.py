@@ -26,11 +26,11 @@ def expand(values: Floats, guidance: Floats) -> Floats:
     return np.concatenate([values, values[guided(guidance)]])
 
 
-def combine(velocity: Floats, guidance: Floats) -> Floats:
-    """The velocity of the call's rows (rows, C, H, W) as that of its n pictures, each with its own `guidance` (n,)."""
+def combine(output: Floats, guidance: Floats) -> Floats:
+    """The model's output for the call's rows (rows, C, H, W) as that for its n pictures, each with its own `guidance` (n,)."""
     count, second = len(guidance), guided(guidance)
-    combined = velocity[:count].copy()
-    away_from = velocity[count:]
+    combined = output[:count].copy()
+    away_from = output[count:]
     scale = guidance[second][:, None, None, None]
     combined[second] = away_from + scale * (combined[second] - away_from)
     return combined

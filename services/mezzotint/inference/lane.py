@@ -8,14 +8,24 @@ import numpy as np
 
 from mezzotint.inference import guidance
 from mezzotint.inference.engine import Embedding, Engine, Floats
-from mezzotint.inference.flow_match import FlowMatch
+from mezzotint.inference.sampling.plan import Plan
+from mezzotint.inference.sampling.sampler import Sampler, plan_of
+from mezzotint.inference.sampling.trajectories import State, Trajectories
+
+# Transformers for flow matching make one token of two by two latent cells; their schedules go by tokens.
+CELLS_OF_A_TOKEN = 4
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture to be drawn: it begins at `noise` (C, H, W); previews of it are due after the steps in `preview_steps`."""
+    """One picture to be drawn: it begins at `noise` (C, H, W), and noise on its way is drawn from `seed`.
+
+    Previews of it are due after the steps in `preview_steps`.
+    """
 
     noise: Floats
+    seed: int
+    sampler: Sampler
     steps: int
     guidance: float
     prompt: Embedding
@@ -50,23 +60,23 @@ class Aside:
 
     picture: Picture
     done: int
-    state: tuple[Floats, int]
+    state: State
 
 
 class Lane:
     """The pictures in the slots of one model. `step` runs in the loop's thread, and nothing else runs at the same time."""
 
     def __init__(self, engine: Engine, slots: int) -> None:
-        card = engine.card
         self._engine = engine
-        self._state = FlowMatch(slots, card.latent, card.steps_max, card.shift)
+        self._slots = slots
+        self._made: Trajectories | None = None
         self._pictures: dict[int, Picture] = {}
         self._done: dict[int, int] = {}
 
     def join(self, slot: int, picture: Picture) -> None:
-        """Put a picture into a free slot, before its first step."""
+        """Put a picture into a free slot, before its first step. All pictures of a lane have one size."""
         self._pictures[slot], self._done[slot] = picture, 0
-        self._state.join(slot, picture.noise, picture.steps)
+        self._room(picture).join(slot, picture.noise, self._plan(picture), picture.seed)
 
     def put_aside(self, slot: int) -> Aside:
         """Take a picture out of its slot between two steps; the slot is free."""
@@ -75,7 +85,7 @@ class Lane:
     def take_up(self, slot: int, aside: Aside) -> None:
         """Go on in a free slot, this or another, of this or another lane of the same model, as if never put aside."""
         self._pictures[slot], self._done[slot] = aside.picture, aside.done
-        self._state.put_back(slot, aside.picture.steps, aside.state)
+        self._room(aside.picture).put_back(slot, self._plan(aside.picture), aside.picture.seed, aside.state)
 
     def step(self, slots: Sequence[int]) -> Stepped:
         """Move the pictures in `slots` on by one step. Raises Internal when the engine refuses the call; nothing moved then."""
@@ -90,19 +100,40 @@ class Lane:
             np.stack([prompt.hidden for prompt in prompts]),
             np.stack([prompt.pooled for prompt in prompts]),
         )
-        velocity = guidance.combine(rows, scales)
-        self._state.advance(slots, velocity)
-        broken = self._broken(slots, velocity)
-        previews, finished = {}, {}
-        for row, slot in enumerate(slots):
+        output = guidance.combine(rows, scales)
+        previews = self._state.advance(slots, output, [slot for slot in slots if self._due(slot)])
+        finished = {}
+        for slot in slots:
             self._done[slot] += 1
             if self._done[slot] == self._pictures[slot].steps:
                 finished[slot] = self._state.latents(slot)
-            elif self._done[slot] in self._pictures[slot].preview_steps:
-                previews[slot] = self._state.estimate(slot, velocity[row])
+        broken = self._broken(slots, output)
         return Stepped((time.perf_counter() - began) * 1e3, len(rows), previews, finished, broken)
 
+    def _room(self, picture: Picture) -> Trajectories:
+        """The state of all slots, made for pictures of the size of the first one."""
+        if self._made is None:
+            channels, height, width = picture.noise.shape
+            self._made = Trajectories(self._slots, (channels, height, width), self._engine.card.steps_max)
+        return self._made
+
+    @property
+    def _state(self) -> Trajectories:
+        assert self._made is not None, "a lane steps once a picture has joined it"
+        return self._made
+
+    def _plan(self, picture: Picture) -> Plan:
+        """The steps of a picture."""
+        card = self._engine.card
+        _, height, width = picture.noise.shape
+        return plan_of(card.scheduler, picture.sampler, picture.steps, height * width // CELLS_OF_A_TOKEN)
+
+    def _due(self, slot: int) -> bool:
+        """Whether the step that a slot makes now is one that a preview is due after; the last one never is."""
+        picture, step = self._pictures[slot], self._done[slot] + 1
+        return step in picture.preview_steps and step != picture.steps
+
     @staticmethod
-    def _broken(slots: Sequence[int], velocity: Floats) -> frozenset[int]:
-        """The slots whose velocity is not a number: a row's fault stays its own."""
-        return frozenset(slot for slot, row in zip(slots, velocity, strict=True) if not np.isfinite(row).all())
+    def _broken(slots: Sequence[int], output: Floats) -> frozenset[int]:
+        """The slots whose output is not a number: a row's fault stays its own."""
+        return frozenset(slot for slot, row in zip(slots, output, strict=True) if not np.isfinite(row).all())

@@ -14,7 +14,7 @@ from mezzotint.inference.canvas import Canvas
 from mezzotint.inference.capacity import Capacity
 from mezzotint.inference.denoising import Call, DenoisingLoop
 from mezzotint.inference.embeddings import EmbeddingCache
-from mezzotint.inference.engine import Engine
+from mezzotint.inference.engine import Engine, Floats
 from mezzotint.inference.events import Drawn, Event, Progress, Started
 from mezzotint.inference.guidance import rows_of
 from mezzotint.inference.mailbox import Mailbox
@@ -78,6 +78,10 @@ class Painting:
         """Tell the reader."""
         steps_only = isinstance(event, Progress) and not event.preview
         self._events.put(event, replaces=event.image_index if isinstance(event, Progress) and steps_only else None)
+
+    def sketch(self, latents: Floats) -> Floats:
+        """What latents look like: see Engine."""
+        return self._engine.sketch(latents)
 
     async def in_pool(self, work: Callable[[], Result]) -> Result:
         """Run blocking work beside the denoising loop, on the request's bill."""

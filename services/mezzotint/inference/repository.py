@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mezzotint.inference.card import INDEX, ModelCard, read_card
+from mezzotint.inference.card import INDEX, ModelCard
+from mezzotint.inference.diffusers_card import read_card
 from mezzotint.inference.engine import Engine
 from mezzotint.runtime import logging
 from mezzotint.runtime.errors import ModelInvalid, ModelNotFound

@@ -7,13 +7,17 @@ from mezzotint.api.inference.v1.generation_pb2 import (
     IMAGE_FORMAT_JPEG,
     IMAGE_FORMAT_PNG,
     IMAGE_FORMAT_UNSPECIFIED,
+    SCHEDULER_UNSPECIFIED,
     GenerationSpec,
+    Scheduler,
 )
 from mezzotint.inference.card import ModelCard
+from mezzotint.inference.sampling.sampler import Sampler, steps_max_of
 from mezzotint.runtime.errors import FieldInvalid, SizeUnsupported
 
 # Chosen seeds are below this: short enough to be typed in again.
 CHOSEN_SEED_MAX = 2**32
+PREFIX = "SCHEDULER_"
 
 
 def chosen_seed() -> int:
@@ -27,20 +31,53 @@ def resolve(spec: GenerationSpec, card: ModelCard, new_seed: Callable[[], int] =
     resolved.CopyFrom(spec)
     resolved.model = card.name
     resolved.width, resolved.height = spec.width or card.image_size, spec.height or card.image_size
-    if f"{resolved.width}x{resolved.height}" not in card.sizes:
+    if not card.draws(resolved.width, resolved.height):
         listed = ", ".join(card.sizes)
         raise SizeUnsupported(
-            f"{card.name} does not draw {resolved.width}x{resolved.height}; it draws {listed}", metadata={"sizes": listed}
+            f"{card.name} does not draw {resolved.width}x{resolved.height}; it draws {listed}{range_of(card)}",
+            metadata={"sizes": listed},
         )
     resolved.images = spec.images or 1
-    resolved.steps = spec.steps or card.steps_default
-    if resolved.steps > card.steps_max:
-        raise FieldInvalid.of("spec.steps", f"{card.name} takes {card.steps_max} steps at most, not {resolved.steps}")
+    sampler = resolve_sampler(spec, card)
+    resolved.scheduler = scheduler_of(sampler)
+    steps_max = min(card.steps_max, steps_max_of(card.scheduler, sampler))
+    resolved.steps = spec.steps or min(card.steps_default, steps_max)
+    if resolved.steps > steps_max:
+        raise FieldInvalid.of("spec.steps", f"{card.name} takes {steps_max} steps at most with {sampler}, not {resolved.steps}")
     resolved.guidance = spec.guidance if spec.HasField("guidance") else card.guidance_default
     resolved.seed = spec.seed if spec.HasField("seed") else new_seed()
     resolved.format = IMAGE_FORMAT_PNG if spec.format == IMAGE_FORMAT_UNSPECIFIED else spec.format
     resolved.opaque = spec.opaque or resolved.format == IMAGE_FORMAT_JPEG
     return resolved
+
+
+def range_of(card: ModelCard) -> str:
+    """The sizes that a model draws besides those it lists, in words; nothing when there are no others."""
+    if (whole := card.size_range) is None:
+        return ""
+    sides = f"sides from {whole.side_min} to {whole.side_max} that are multiples of {whole.step}"
+    return f" and any with {sides} and no more than {whole.area_max} pixels"
+
+
+def resolve_sampler(spec: GenerationSpec, card: ModelCard) -> Sampler:
+    """The method asked for, or the model's own. Raises FieldInvalid when it does not fit what the model predicts."""
+    if spec.scheduler == SCHEDULER_UNSPECIFIED:
+        return card.samplers[0]
+    sampler = sampler_of(spec.scheduler)
+    if sampler not in card.samplers:
+        fitting = ", ".join(card.samplers)
+        raise FieldInvalid.of("spec.scheduler", f"{sampler} does not fit {card.name} ({card.prediction}); it takes {fitting}")
+    return sampler
+
+
+def sampler_of(scheduler: Scheduler.ValueType) -> Sampler:
+    """The method that a value of the contract names."""
+    return Sampler(Scheduler.Name(scheduler).removeprefix(PREFIX).lower())
+
+
+def scheduler_of(sampler: Sampler) -> Scheduler.ValueType:
+    """A method as a value of the contract."""
+    return Scheduler.Value(PREFIX + sampler.upper())
 
 
 def preview_steps(steps: int, previews: int) -> frozenset[int]:

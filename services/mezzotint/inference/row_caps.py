@@ -1,6 +1,8 @@
 """How many rows a call may have, by model and shape: the setting, or the knee of what is measured when the model is opened."""
 
+import math
 import platform
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +16,8 @@ from mezzotint.inference.quiet_onnxruntime import onnxruntime
 from mezzotint.runtime import logging
 
 log = logging.get(__name__)
+# Once measuring a model's sizes took so long, the others are taken to be like those.
+SECONDS_MAX = 20.0
 CPU_INFO = Path("/proc/cpuinfo")
 
 
@@ -43,21 +47,25 @@ class RowCaps:
             engine = open_model(folder)
             if self._fixed is None:
                 self._caps[id(engine)] = engine, {}
+                end = time.perf_counter() + SECONDS_MAX
                 for size in engine.card.sizes:
-                    self._learn(engine, size)
+                    if not self._caps[id(engine)][1] or time.perf_counter() < end:
+                        self._learn(engine, size)
             return engine
 
         return opened
 
     def of(self, engine: Engine, shape: str) -> int:
-        """Rows of one call of a model for latents of a shape, "4x32x32"."""
-        found = self._caps.get(id(engine))
-        return found[1].get(shape, self._rows_max) if found else self._rows_max
+        """Rows of one call of a model for latents of a shape, "4x32x32"; of one not measured, as for the next larger one."""
+        caps = self._caps[id(engine)][1] if id(engine) in self._caps else {}
+        larger = [each for each in caps if volume(each) >= volume(shape)]
+        nearest = min(larger, key=volume) if larger else max(caps, key=volume, default="")
+        return caps.get(nearest, self._rows_max)
 
     def most(self, engine: Engine) -> int:
         """The most rows that a call of a model may have, whatever the shape."""
-        found = self._caps.get(id(engine))
-        return max(found[1].values(), default=self._rows_max) if found else self._rows_max
+        caps = self._caps[id(engine)][1] if id(engine) in self._caps else {}
+        return max(caps.values(), default=self._rows_max)
 
     def forget(self, engine: Engine) -> None:
         """An engine is not used any more."""
@@ -79,6 +87,11 @@ class RowCaps:
             metrics.WARM_STEP_SECONDS.labels(engine.card.key, shape, str(rows)).set(ms / 1e3)
         told = {str(rows): round(ms, 1) for rows, ms in step_ms.items()}
         log.info("rows of one call", model=engine.card.key, shape=shape, rows=cap, step_ms=told, known=known)
+
+
+def volume(shape: str) -> int:
+    """Numbers in latents of a shape."""
+    return math.prod(map(int, shape.split("x")))
 
 
 def device_of(provider: str, threads: int) -> str:

@@ -13,6 +13,7 @@ from mezzotint.inference import listing
 from mezzotint.inference.events import Drawn, Event, Progress
 from mezzotint.inference.painter import Painter
 from mezzotint.inference.repository import Listed, Repository
+from mezzotint.inference.request import scheduler_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -72,4 +73,5 @@ def model_of(listed: Listed) -> inference_pb2.Model:
         model.version, model.steps_default = listed.card.version, listed.card.steps_default
         model.guidance_default = listed.card.guidance_default
         model.sizes.extend(listed.card.sizes)
+        model.schedulers.extend(scheduler_of(sampler) for sampler in listed.card.samplers)
     return model

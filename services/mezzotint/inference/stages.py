@@ -12,7 +12,7 @@ from mezzotint.inference.embeddings import EmbeddingCache
 from mezzotint.inference.engine import Engine, Floats
 from mezzotint.inference.lane import Picture
 from mezzotint.inference.noise import noise
-from mezzotint.inference.request import preview_steps
+from mezzotint.inference.request import preview_steps, sampler_of
 from mezzotint.runtime.errors import Internal
 
 Result = TypeVar("Result")
@@ -21,9 +21,10 @@ Result = TypeVar("Result")
 def prepare(spec: GenerationSpec, engine: Engine, embeddings: EmbeddingCache) -> list[Picture]:
     """The pictures of a resolved request at their beginning. Raises Internal when the engine fails."""
     prompt, negative = embeddings.embed(engine, [spec.prompt, spec.negative_prompt])
-    due, latent = preview_steps(spec.steps, spec.previews), engine.card.latent
+    due, sampler = preview_steps(spec.steps, spec.previews), sampler_of(spec.scheduler)
+    latent = engine.card.latent_of(spec.width, spec.height)
     return [
-        Picture(noise(spec.seed + index, latent), spec.steps, spec.guidance, prompt, negative, due)
+        Picture(noise(spec.seed + index, latent), spec.seed + index, sampler, spec.steps, spec.guidance, prompt, negative, due)
         for index in range(spec.images)
     ]
 

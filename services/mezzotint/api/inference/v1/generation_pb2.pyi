@@ -47,6 +47,46 @@ IMAGE_FORMAT_WEBP: ImageFormat.ValueType  # 3
 """Lossy, with transparency."""
 Global___ImageFormat: _TypeAlias = ImageFormat  # noqa: Y015
 
+class _Scheduler:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SchedulerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Scheduler.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SCHEDULER_UNSPECIFIED: _Scheduler.ValueType  # 0
+    """The model's own."""
+    SCHEDULER_FLOW_MATCH_EULER: _Scheduler.ValueType  # 1
+    """Euler steps along the velocity of a flow-matching model [FlowMatchEulerDiscreteScheduler]."""
+    SCHEDULER_EULER: _Scheduler.ValueType  # 2
+    """Euler steps [EulerDiscreteScheduler]."""
+    SCHEDULER_EULER_ANCESTRAL: _Scheduler.ValueType  # 3
+    """Euler steps with fresh noise after each [EulerAncestralDiscreteScheduler]."""
+    SCHEDULER_DPMPP_2M: _Scheduler.ValueType  # 4
+    """DPM-Solver++(2M): steps of second order [DPMSolverMultistepScheduler]."""
+    SCHEDULER_DDIM: _Scheduler.ValueType  # 5
+    """Without fresh noise [DDIMScheduler]."""
+    SCHEDULER_LCM: _Scheduler.ValueType  # 6
+    """For models distilled to few steps: 50 at most, with fresh noise after each [LCMScheduler]."""
+
+class Scheduler(_Scheduler, metaclass=_SchedulerEnumTypeWrapper):
+    """How a picture is drawn from a model's predictions; the classes of diffusers in brackets. All are pure functions of the seed."""
+
+SCHEDULER_UNSPECIFIED: Scheduler.ValueType  # 0
+"""The model's own."""
+SCHEDULER_FLOW_MATCH_EULER: Scheduler.ValueType  # 1
+"""Euler steps along the velocity of a flow-matching model [FlowMatchEulerDiscreteScheduler]."""
+SCHEDULER_EULER: Scheduler.ValueType  # 2
+"""Euler steps [EulerDiscreteScheduler]."""
+SCHEDULER_EULER_ANCESTRAL: Scheduler.ValueType  # 3
+"""Euler steps with fresh noise after each [EulerAncestralDiscreteScheduler]."""
+SCHEDULER_DPMPP_2M: Scheduler.ValueType  # 4
+"""DPM-Solver++(2M): steps of second order [DPMSolverMultistepScheduler]."""
+SCHEDULER_DDIM: Scheduler.ValueType  # 5
+"""Without fresh noise [DDIMScheduler]."""
+SCHEDULER_LCM: Scheduler.ValueType  # 6
+"""For models distilled to few steps: 50 at most, with fresh noise after each [LCMScheduler]."""
+Global___Scheduler: _TypeAlias = Scheduler  # noqa: Y015
+
 @_typing.final
 class GenerationSpec(_message.Message):
     """Pictures to be drawn from one prompt."""
@@ -65,6 +105,7 @@ class GenerationSpec(_message.Message):
     FORMAT_FIELD_NUMBER: _builtins.int
     PREVIEWS_FIELD_NUMBER: _builtins.int
     OPAQUE_FIELD_NUMBER: _builtins.int
+    SCHEDULER_FIELD_NUMBER: _builtins.int
     prompt: _builtins.str
     """What is to be seen, in words: 1 to 4,000 characters, no control characters but new line and tab."""
     negative_prompt: _builtins.str
@@ -89,6 +130,10 @@ class GenerationSpec(_message.Message):
     """Previews on the way, evenly spread; 0: none."""
     opaque: _builtins.bool
     """Draw on white instead of leaving the background transparent."""
+    scheduler: Global___Scheduler.ValueType
+    """How the pictures are drawn. Unspecified: the model's own. Fails with FIELD_INVALID, naming those that do, when it does not fit
+    what the model predicts.
+    """
     def __init__(
         self,
         *,
@@ -104,10 +149,11 @@ class GenerationSpec(_message.Message):
         format: Global___ImageFormat.ValueType = ...,
         previews: _builtins.int = ...,
         opaque: _builtins.bool = ...,
+        scheduler: Global___Scheduler.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_guidance", b"_guidance", "_seed", b"_seed", "guidance", b"guidance", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_guidance", b"_guidance", "_seed", b"_seed", "format", b"format", "guidance", b"guidance", "height", b"height", "images", b"images", "model", b"model", "negative_prompt", b"negative_prompt", "opaque", b"opaque", "previews", b"previews", "prompt", b"prompt", "seed", b"seed", "steps", b"steps", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_guidance", b"_guidance", "_seed", b"_seed", "format", b"format", "guidance", b"guidance", "height", b"height", "images", b"images", "model", b"model", "negative_prompt", b"negative_prompt", "opaque", b"opaque", "previews", b"previews", "prompt", b"prompt", "scheduler", b"scheduler", "seed", b"seed", "steps", b"steps", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__guidance: _TypeAlias = _typing.Literal["guidance"]  # noqa: Y015
     _WhichOneofArgType__guidance: _TypeAlias = _typing.Literal["_guidance", b"_guidance"]  # noqa: Y015

@@ -183,6 +183,7 @@ class Model(_message.Message):
     SIZES_FIELD_NUMBER: _builtins.int
     STEPS_DEFAULT_FIELD_NUMBER: _builtins.int
     GUIDANCE_DEFAULT_FIELD_NUMBER: _builtins.int
+    SCHEDULERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name: the folder's."""
     version: _builtins.str
@@ -197,6 +198,10 @@ class Model(_message.Message):
     def sizes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The sizes it draws, for example "256x256"."""
 
+    @_builtins.property
+    def schedulers(self) -> _containers.RepeatedScalarFieldContainer[_generation_pb2.Scheduler.ValueType]:
+        """What it can be drawn with; the first when a request names none."""
+
     def __init__(
         self,
         *,
@@ -206,10 +211,11 @@ class Model(_message.Message):
         sizes: _abc.Iterable[_builtins.str] | None = ...,
         steps_default: _builtins.int = ...,
         guidance_default: _builtins.float = ...,
+        schedulers: _abc.Iterable[_generation_pb2.Scheduler.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["guidance_default", b"guidance_default", "loaded", b"loaded", "name", b"name", "sizes", b"sizes", "steps_default", b"steps_default", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["guidance_default", b"guidance_default", "loaded", b"loaded", "name", b"name", "schedulers", b"schedulers", "sizes", b"sizes", "steps_default", b"steps_default", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

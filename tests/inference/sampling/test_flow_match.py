@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
-
 from mezzotint.inference.flow_match import FlowMatch, schedule
 
 SHAPE = (2, 3, 3)
