@@ -8,17 +8,18 @@ from functools import partial
 
 from mezzotint.api.inference.v1 import inference_pb2_grpc
 from mezzotint.api.queue.v1.queue_pb2_grpc import QueueServiceStub
-from mezzotint.inference import readiness
+from mezzotint.inference import modes, readiness
 from mezzotint.inference.capacity import Capacity
+from mezzotint.inference.curve_file import CurveFile
 from mezzotint.inference.denoising import DenoisingLoop
 from mezzotint.inference.embeddings import EmbeddingCache
 from mezzotint.inference.onnx_engine import OnnxEngine
 from mezzotint.inference.painter import Painter
 from mezzotint.inference.painting import Studio
 from mezzotint.inference.repository import Repository
+from mezzotint.inference.row_caps import RowCaps
 from mezzotint.inference.service import InferenceServicer
 from mezzotint.inference.settings import InferenceSettings
-from mezzotint.inference.step_scheduler import SlotScheduler
 from mezzotint.inference.worker import Worker
 from mezzotint.inference.worker_name import worker_name
 from mezzotint.runtime import channel, clock
@@ -40,12 +41,12 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
         caps = RowCaps(CurveFile(settings.data / "inference/curves.json"), settings.rows_max, settings.threads, settings.rows)
         scheduler = modes.scheduler(settings.mode, rows, settings.waiting_max, settings.aside_max)
         loop = DenoisingLoop(scheduler, thread, rows, caps.of)
-        studio = Studio(loop, EmbeddingCache(settings.embeddings_max), pool, Capacity(rows))
+        studio = Studio(loop, EmbeddingCache(settings.embeddings_max), pool, Capacity(rows, caps.least))
         open_model = caps.learning(partial(OnnxEngine, threads=settings.threads, rows_max=rows))
         repository = Repository(
             settings.models, settings.default_model, open_model, pool, changed=changed.set, let_go=studio.embeddings.forget
         )
-        painter = Painter(repository, studio)
+        painter = Painter(repository, studio, settings.priorities)
         worker = await build_worker(settings, identity, painter, studio.capacity, stack) if settings.queue_address else None
         server.add(inference_pb2_grpc.add_InferenceServiceServicer_to_server, InferenceServicer(painter, repository))
         await server.start()

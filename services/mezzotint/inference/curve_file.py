@@ -1,17 +1,17 @@
 """Measured t(batch) kept between starts: a small JSON file, believed only if it is whole and of this machine."""
 
 import json
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mezzotint.runtime import logging
 
 log = logging.get(__name__)
+# Of a longer file only the beginning is read, which is not JSON.
 FILE_BYTES_MAX = 1024 * 1024
 # The oldest go first.
 CURVES_MAX = 256
@@ -71,19 +71,17 @@ class CurveFile:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with tempfile.NamedTemporaryFile("w", dir=self._path.parent, prefix=".curves-", delete=False) as file:
                 file.write(content)
-            os.replace(file.name, self._path)
+            Path(file.name).replace(self._path)
         except OSError as error:
             log.warning("t(batch) cannot be kept; it is measured again at the next start", file=str(self._path), why=str(error))
 
     def _read(self) -> list[Curve]:
         try:
             with self._path.open("rb") as file:
-                content = file.read(FILE_BYTES_MAX + 1)
-            if len(content) > FILE_BYTES_MAX:
-                raise ValueError(f"it has more than {FILE_BYTES_MAX} bytes")
+                content = file.read(FILE_BYTES_MAX)
             return Curves.model_validate(json.loads(content)).curves
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, RecursionError, ValidationError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             log.warning("the file of t(batch) is not believed; all is measured again", file=str(self._path), why=str(error))
             return []

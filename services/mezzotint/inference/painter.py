@@ -20,7 +20,8 @@ class Painter:
     def paint(self, spec: GenerationSpec, tier: str | None = None) -> Painting:
         """Begin to draw what `spec`, which keeps the contract's rules, asks for, for somebody of a tier.
 
-        Requests without a tier come from a service or an operator and go first; tiers without a priority go last. Raises ModelNotFound, SizeUnsupported, FieldInvalid, ServerOverloaded.
+        Requests without a tier come from a service or an operator and go first; tiers without a priority go last.
+        Raises ModelNotFound, SizeUnsupported, FieldInvalid, ServerOverloaded.
         """
         with ExitStack() as stack:
             engine = stack.enter_context(self._repository.use(spec.model))

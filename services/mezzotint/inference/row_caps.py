@@ -5,13 +5,15 @@ import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 from mezzotint.inference import curve, metrics
 from mezzotint.inference.curve_file import CurveFile
 from mezzotint.inference.engine import Engine
 from mezzotint.inference.knee import knee_of
-from mezzotint.inference.lane import shape_of
+from mezzotint.inference.lane import Picture, shape_of
 from mezzotint.inference.quiet_onnxruntime import onnxruntime
 from mezzotint.runtime import logging
 
@@ -38,55 +40,60 @@ class RowCaps:
         self._rows_max = fixed or rows_max
         self._threads = threads
         self._fixed = fixed
-        self._caps: dict[int, tuple[Engine, dict[str, int]]] = {}
+        # Written by the threads that open models, read by the event loop.
+        self._caps: WeakKeyDictionary[Engine, dict[str, int]] = WeakKeyDictionary()
+        self._lock = Lock()
 
     def learning(self, open_model: Callable[[Path], Opened]) -> Callable[[Path], Engine]:
         """Opens models, and knows the caps of each before it is used. Blocks."""
 
         def opened(folder: Path) -> Engine:
             engine = open_model(folder)
-            if self._fixed is None:
-                self._caps[id(engine)] = engine, {}
-                end = time.perf_counter() + SECONDS_MAX
-                for size in engine.card.sizes:
-                    if not self._caps[id(engine)][1] or time.perf_counter() < end:
-                        self._learn(engine, size)
+            caps = {} if self._fixed else self._learn(engine)
+            with self._lock:
+                self._caps[engine] = caps
             return engine
 
         return opened
 
     def of(self, engine: Engine, shape: str) -> int:
         """Rows of one call of a model for latents of a shape, "4x32x32"; of one not measured, as for the next larger one."""
-        caps = self._caps[id(engine)][1] if id(engine) in self._caps else {}
+        with self._lock:
+            caps = self._caps.get(engine, {})
         larger = [each for each in caps if volume(each) >= volume(shape)]
         nearest = min(larger, key=volume) if larger else max(caps, key=volume, default="")
         return caps.get(nearest, self._rows_max)
 
-    def most(self, engine: Engine) -> int:
-        """The most rows that a call of a model may have, whatever the shape."""
-        caps = self._caps[id(engine)][1] if id(engine) in self._caps else {}
-        return max(caps.values(), default=self._rows_max)
+    def least(self) -> int:
+        """Rows that a call of any of the models in use has room for."""
+        with self._lock:
+            caps = list(self._caps.values())
+        return min((max(each.values()) for each in caps if each), default=self._rows_max)
 
-    def forget(self, engine: Engine) -> None:
-        """An engine is not used any more."""
-        self._caps.pop(id(engine), None)
+    def _learn(self, engine: Opened) -> dict[str, int]:
+        """The caps of a model by shape."""
+        caps: dict[str, int] = {}
+        end = time.perf_counter() + SECONDS_MAX
+        for size in engine.card.sizes:
+            if not caps or time.perf_counter() < end:
+                picture = curve.sample(engine, size)
+                caps[shape_of(picture)] = self._cap(engine, picture)
+        return caps
 
-    def _learn(self, engine: Opened, size: str) -> None:
-        """Measure one size, unless it was measured before by this ONNX Runtime on this machine."""
-        picture = curve.sample(engine, size)
-        shape, device = shape_of(picture), device_of(engine.device, self._threads)
-        key = (engine.card.key, shape, device, self._rows_max)
-        step_ms = self._file.find(*key)
-        known = step_ms is not None
-        if step_ms is None:
-            step_ms = curve.measure(engine, picture, self._rows_max)
+    def _cap(self, engine: Opened, picture: Picture) -> int:
+        """The cap of one shape, measured unless it was before, by this ONNX Runtime on this machine."""
+        shape = shape_of(picture)
+        key = (engine.card.key, shape, device_of(engine.device, self._threads), self._rows_max)
+        known = self._file.find(*key)
+        step_ms = known or curve.measure(engine, picture, self._rows_max)
+        if not known:
             self._file.keep(*key, step_ms)
         cap = min(self._rows_max, knee_of(step_ms))
-        self._caps[id(engine)][1][shape] = cap
         for rows, ms in step_ms.items():
             metrics.WARM_STEP_SECONDS.labels(engine.card.key, shape, str(rows)).set(ms / 1e3)
         told = {str(rows): round(ms, 1) for rows, ms in step_ms.items()}
-        log.info("rows of one call", model=engine.card.key, shape=shape, rows=cap, step_ms=told, known=known)
+        log.info("rows of one call", model=engine.card.key, shape=shape, rows=cap, step_ms=told, measured=not known)
+        return cap
 
 
 def volume(shape: str) -> int:
