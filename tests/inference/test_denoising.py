@@ -66,7 +66,7 @@ def picture(
     engine: Engine, seed: int, *, steps: int = 6, scale: float = 3.0, prompt: str = "red heart", **more: object
 ) -> Picture:
     positive, negative = engine.embed([prompt, ""])
-    return Picture(noise(seed, engine.card.latent), steps, scale, positive, negative, **more)  # type: ignore[arg-type]  # by name
+    return Picture(noise(seed, engine.card.latent), seed, engine.card.samplers[0], steps, scale, positive, negative, **more)  # type: ignore[arg-type]  # by name
 
 
 async def drawn(loop: DenoisingLoop, engine: Engine, *pictures: Picture) -> list[Floats]:
@@ -89,7 +89,7 @@ async def test_same_picture_alone_and_in_a_batch(loop: DenoisingLoop, engine: On
 async def test_same_picture_as_a_plain_loop(loop: DenoisingLoop, engine: OnnxEngine) -> None:
     """The loop draws what a loop over single calls of the graph draws."""
     wanted = picture(engine, 7, steps=5)
-    sigmas = plain_sigmas(5, engine.card.shift)
+    sigmas = plain_sigmas(5, engine.card.scheduler.shift)
     sample: Floats = wanted.noise[None].copy()
     for now, following in zip(sigmas, [*sigmas[1:], 0.0], strict=True):
         level = np.array([now * 1000], np.float32)

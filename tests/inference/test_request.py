@@ -6,11 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mezzotint.api.inference.v1.generation_pb2 import IMAGE_FORMAT_JPEG, GenerationSpec
+from mezzotint.api.inference.v1.generation_pb2 import (
+    IMAGE_FORMAT_JPEG,
+    SCHEDULER_DDIM,
+    SCHEDULER_DPMPP_2M,
+    SCHEDULER_EULER,
+    SCHEDULER_FLOW_MATCH_EULER,
+    SCHEDULER_LCM,
+    GenerationSpec,
+    Scheduler,
+)
 from mezzotint.inference import listing
 from mezzotint.inference.card import ModelCard
-from mezzotint.inference.request import preview_steps, resolve
+from mezzotint.inference.request import preview_steps, resolve, sampler_of, scheduler_of
+from mezzotint.inference.sampling.sampler import Sampler
 from mezzotint.runtime.errors import FieldInvalid, PageTokenInvalid, SizeUnsupported
+from tests.inference.sampling.configs import EPSILON, FLOW
 
 CARD = ModelCard(
     name="tiny",
@@ -23,7 +34,7 @@ CARD = ModelCard(
     steps_default=8,
     steps_max=50,
     guidance_default=3.0,
-    shift=1.0,
+    scheduler=FLOW,
 )
 
 
@@ -45,8 +56,36 @@ def test_limits_of_the_model() -> None:
     with pytest.raises(SizeUnsupported) as size:
         resolve(GenerationSpec(prompt="x", width=256, height=128), CARD)
     assert size.value.metadata == {"sizes": "256x256"}
-    with pytest.raises(FieldInvalid, match="50 steps at most, not 51"):
+    with pytest.raises(FieldInvalid, match="50 steps at most with flow_match_euler, not 51"):
         resolve(GenerationSpec(prompt="x", steps=51), CARD)
+
+
+def test_a_scheduler_must_fit_the_model() -> None:
+    """Without one the model's own is filled in; one for another kind of prediction is refused, naming those that fit."""
+    assert resolve(GenerationSpec(prompt="x"), CARD).scheduler == SCHEDULER_FLOW_MATCH_EULER
+    assert resolve(GenerationSpec(prompt="x", scheduler=SCHEDULER_DPMPP_2M), CARD).scheduler == SCHEDULER_DPMPP_2M
+    with pytest.raises(FieldInvalid, match=r"euler does not fit tiny .*; it takes flow_match_euler, dpmpp_2m, lcm") as refused:
+        resolve(GenerationSpec(prompt="x", scheduler=SCHEDULER_EULER), CARD)
+    assert [violation.field for violation in refused.value.violations] == ["spec.scheduler"]
+    diffusion = CARD.model_copy(update={"scheduler": EPSILON})
+    assert resolve(GenerationSpec(prompt="x"), diffusion).scheduler == SCHEDULER_DDIM
+    with pytest.raises(FieldInvalid, match="it takes ddim, euler, euler_ancestral, dpmpp_2m, lcm"):
+        resolve(GenerationSpec(prompt="x", scheduler=SCHEDULER_FLOW_MATCH_EULER), diffusion)
+
+
+def test_a_scheduler_for_few_steps_takes_few() -> None:
+    """Steps beyond what LCM can make are refused, and a default beyond that is cut to it."""
+    card = CARD.model_copy(update={"scheduler": EPSILON, "steps_default": 80, "steps_max": 100})
+    assert resolve(GenerationSpec(prompt="x", scheduler=SCHEDULER_LCM), card).steps == 50
+    assert resolve(GenerationSpec(prompt="x"), card).steps == 80
+    with pytest.raises(FieldInvalid, match="50 steps at most with lcm, not 51"):
+        resolve(GenerationSpec(prompt="x", scheduler=SCHEDULER_LCM, steps=51), card)
+
+
+def test_the_contract_and_the_engine_name_the_same_schedulers() -> None:
+    """Every value of the contract but the unspecified one is a method, and the other way round."""
+    assert {sampler_of(value) for value in Scheduler.values() if value} == set(Sampler)
+    assert {scheduler_of(sampler) for sampler in Sampler} == set(Scheduler.values()) - {0}
 
 
 @given(st.integers(1, 100), st.integers(0, 10))

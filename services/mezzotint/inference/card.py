@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mezzotint.inference.sampling.prediction import Prediction
@@ -157,14 +155,6 @@ def readable(folder: Path, file: str) -> Path:
     except OSError as error:
         raise invalid(file, f"it cannot be read: {error.strerror}") from error
     raise invalid(file, "it is empty" if path.is_file() else "it is missing")
-
-
-def expect_numbers(file: str, values: npt.NDArray[np.float32], shape: tuple[int, ...]) -> None:
-    """Raise ModelInvalid unless a graph's result has the right shape and nothing in it is NaN or infinite."""
-    if values.shape != shape:
-        raise invalid(file, f"its result has the shape {values.shape} on a warm-up run; it must be {shape}")
-    if wrong := int(np.count_nonzero(~np.isfinite(values))):
-        raise invalid(file, f"{wrong} of {values.size} results are not numbers on a warm-up run")
 
 
 def invalid(file: str, why: str) -> ModelInvalid:
