@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mezzotint.inference.card import ModelCard, expect_numbers, invalid, read_json
+from mezzotint.inference.card import ModelCard, invalid, read_json
 from mezzotint.inference.engine import Floats
 from mezzotint.inference.families import Family
-from mezzotint.inference.graphs import FLOAT, Graph, Tensor
+from mezzotint.inference.graphs import FLOAT, Graph, Tensor, expect_numbers
 from mezzotint.runtime.errors import Internal
 
 DECODER, ENCODER, CONFIG = "vae_decoder/model.onnx", "vae_encoder/model.onnx", "vae_decoder/config.json"

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mezzotint.inference.card import ModelCard, expect_numbers, invalid
+from mezzotint.inference.card import ModelCard, invalid
 from mezzotint.inference.engine import Embedding, Floats
 from mezzotint.inference.families import Family
-from mezzotint.inference.graphs import FLOAT, Graph, Tensor
+from mezzotint.inference.graphs import FLOAT, Graph, Tensor, expect_numbers
 from mezzotint.inference.texts import Texts
 from mezzotint.runtime.errors import Internal
 

@@ -143,6 +143,14 @@ def check(file: str, kind: str, found: Sequence[Any], expected: Mapping[str, Ten
                 raise invalid(file, f"{kind} {name} has {has} in dimension {axis}; it must have {needs}")
 
 
+def expect_numbers(file: str, values: npt.NDArray[np.float32], shape: tuple[int, ...]) -> None:
+    """Raise ModelInvalid unless a graph's result has the right shape and nothing in it is NaN or infinite."""
+    if values.shape != shape:
+        raise invalid(file, f"its result has the shape {values.shape} on a warm-up run; it must be {shape}")
+    if wrong := int(np.count_nonzero(~np.isfinite(values))):
+        raise invalid(file, f"{wrong} of {values.size} results are not numbers on a warm-up run")
+
+
 def options(threads: int) -> onnxruntime.SessionOptions:
     """The session options of a graph that is called as it is: `threads` in one call."""
     return session_options(threads, Way(()))

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from mezzotint.inference.card import ModelCard, expect_numbers, invalid, read_json, readable
+from mezzotint.inference.card import ModelCard, invalid, read_json, readable
 from mezzotint.inference.engine import Embedding, Floats
 from mezzotint.inference.families import Family, Hidden, TextSource
-from mezzotint.inference.graphs import FLOAT, INT64, Graph, Tensor
+from mezzotint.inference.graphs import FLOAT, INT64, Graph, Tensor, expect_numbers
 from mezzotint.runtime.errors import Internal
 
 # Texts of a warm-up.
