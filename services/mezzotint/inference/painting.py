@@ -18,6 +18,7 @@ from mezzotint.inference.engine import Engine, Floats
 from mezzotint.inference.events import Drawn, Event, Progress, Started
 from mezzotint.inference.guidance import rows_of
 from mezzotint.inference.mailbox import Mailbox
+from mezzotint.runtime import telemetry
 from mezzotint.runtime.errors import Cancelled, MezzotintError
 
 Result = TypeVar("Result")
@@ -98,7 +99,13 @@ class Painting:
 
     async def _draw(self) -> None:
         """Prepare the pictures, then have each drawn, decoded and encoded."""
-        pictures = await self.in_pool(lambda: stages.prepare(self.spec, self._engine, self._studio.embeddings))
+        about = {"model": self.model, "steps": self.spec.steps, "images": self.spec.images}
+        with telemetry.tracer.start_as_current_span("inference.paint", attributes=about):
+            await self._draw_all()
+
+    async def _draw_all(self) -> None:
+        with telemetry.tracer.start_as_current_span("inference.prepare"):
+            pictures = await self.in_pool(lambda: stages.prepare(self.spec, self._engine, self._studio.embeddings))
         canvases = [Canvas(self, index) for index in range(self.spec.images)]
         numbers = self._studio.loop.submit(self._engine, list(zip(pictures, canvases, strict=True)), self._priority)
         finishing = [asyncio.create_task(self._finish(canvas)) for canvas in canvases]
@@ -111,11 +118,15 @@ class Painting:
 
     async def _finish(self, canvas: Canvas) -> None:
         """Wait for a picture's latents, decode and encode them."""
-        latents = await canvas.latents
+        with telemetry.tracer.start_as_current_span("inference.wait"):
+            await canvas.in_slot.wait()
+        with telemetry.tracer.start_as_current_span("inference.denoise"):
+            latents = await canvas.latents
         self._studio.capacity.begin_decoding()
         self._give_back(rows_of(self.spec.guidance))
         try:
-            data = await self.in_pool(lambda: stages.develop(self.spec, self._engine, latents))
+            with telemetry.tracer.start_as_current_span("inference.develop"):
+                data = await self.in_pool(lambda: stages.develop(self.spec, self._engine, latents))
         except MezzotintError:
             metrics.PICTURES.labels("failed").inc()
             raise
