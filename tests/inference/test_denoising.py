@@ -13,7 +13,7 @@ from mezzotint.inference.engine import Engine, Floats
 from mezzotint.inference.lane import Picture
 from mezzotint.inference.noise import noise
 from mezzotint.inference.onnx_engine import OnnxEngine
-from mezzotint.inference.scheduler import SlotScheduler
+from mezzotint.inference.step_scheduler import SlotScheduler
 from mezzotint.runtime.errors import Internal, MezzotintError, ServerOverloaded
 from tests.inference.gated_engine import GatedEngine
 
@@ -125,7 +125,7 @@ async def test_cancel_frees_the_slot_within_one_step(loop: DenoisingLoop, engine
     """A picture cancelled during a step is in no further call, and the one that waited takes its place in the very next."""
     gated = GatedEngine(engine)
     numbers = loop.submit(gated, [(picture(engine, seed, steps=50), Waiting()) for seed in (1, 2)])
-    loop.submit(gated, [(picture(engine, 3, steps=1), waited := Waiting())])
+    loop.submit(gated, [(picture(engine, 3, steps=1), waited := Waiting())], priority=1)
     await gated.begins()
     loop.cancel(numbers[:1])
     gated.permit()

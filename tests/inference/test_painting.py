@@ -21,7 +21,7 @@ from mezzotint.inference.onnx_engine import OnnxEngine
 from mezzotint.inference.painter import Painter
 from mezzotint.inference.painting import Studio
 from mezzotint.inference.repository import Repository
-from mezzotint.inference.scheduler import SlotScheduler
+from mezzotint.inference.step_scheduler import SlotScheduler
 from mezzotint.runtime.errors import Cancelled
 from tests.inference.tiny_model import write_tiny_model
 
