@@ -13,6 +13,7 @@ from mezzotint.inference.capacity import Capacity
 from mezzotint.inference.curve_file import CurveFile
 from mezzotint.inference.denoising import DenoisingLoop
 from mezzotint.inference.embeddings import EmbeddingCache
+from mezzotint.inference.input_store import InputStore
 from mezzotint.inference.onnx_engine import OnnxEngine
 from mezzotint.inference.painter import Painter
 from mezzotint.inference.painting import Studio
@@ -41,13 +42,14 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
         caps = RowCaps(CurveFile(settings.data / "inference/curves.json"), settings.rows_max, settings.threads, settings.rows)
         scheduler = modes.scheduler(settings.mode, rows, settings.waiting_max, settings.aside_max)
         loop = DenoisingLoop(scheduler, thread, rows, caps.of)
-        studio = Studio(loop, EmbeddingCache(settings.embeddings_max), pool, Capacity(rows, caps.least))
+        blobs, capacity = Blobs.open(settings.blobs_url, settings.data), Capacity(rows, caps.least)
+        studio = Studio(loop, EmbeddingCache(settings.embeddings_max), pool, capacity, InputStore(blobs))
         open_model = caps.learning(partial(OnnxEngine, threads=settings.threads, rows_max=rows))
         repository = Repository(
             settings.models, settings.default_model, open_model, pool, changed=changed.set, let_go=studio.embeddings.forget
         )
         painter = Painter(repository, studio, settings.priorities)
-        worker = await build_worker(settings, identity, painter, studio.capacity, stack) if settings.queue_address else None
+        worker = await build_worker(settings, identity, painter, studio, blobs, stack) if settings.queue_address else None
         server.add(inference_pb2_grpc.add_InferenceServiceServicer_to_server, InferenceServicer(painter, repository))
         await server.start()
 
@@ -67,10 +69,9 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
 
 
 async def build_worker(
-    settings: InferenceSettings, identity: Identity, painter: Painter, capacity: Capacity, stack: AsyncExitStack
+    settings: InferenceSettings, identity: Identity, painter: Painter, studio: Studio, blobs: Blobs, stack: AsyncExitStack
 ) -> Worker:
     """The worker of the queue at `queue_address`; what it needs is closed with `stack`."""
     queue = await stack.enter_async_context(channel.connect(settings.queue_address, "queue", identity))
     name = settings.worker_id or stack.enter_context(worker_name(settings.data / "inference", clock.new_id))
-    blobs = Blobs.open(settings.blobs_url, settings.data)
-    return Worker(QueueServiceStub(queue), name, painter, blobs, capacity, clock.SystemClock())
+    return Worker(QueueServiceStub(queue), name, painter, blobs, studio.capacity, clock.SystemClock())

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec, ImageRef
@@ -17,7 +17,10 @@ from mezzotint.inference.embeddings import EmbeddingCache
 from mezzotint.inference.engine import Engine, Floats
 from mezzotint.inference.events import Drawn, Event, Progress, Started
 from mezzotint.inference.guidance import rows_of
+from mezzotint.inference.image_input import ImageInput, read
+from mezzotint.inference.input_store import InputStore
 from mezzotint.inference.mailbox import Mailbox
+from mezzotint.inference.request import steps_of, without_pictures
 from mezzotint.runtime import telemetry
 from mezzotint.runtime.errors import Cancelled, MezzotintError
 
@@ -32,16 +35,21 @@ class Studio:
     embeddings: EmbeddingCache
     pool: Executor
     capacity: Capacity
+    inputs: InputStore = field(default_factory=InputStore)
 
 
 class Painting:
     """The pictures of one request under way: iterate over it for its events; errors end the iteration.
 
-    `spec` has every default filled in; `has_slot` is set once one of the pictures has or had a slot.
+    `spec` has every default filled in, without the bytes of pictures; `steps` are made of each picture. `has_slot` is set
+    once one of the pictures has or had a slot.
     """
 
     def __init__(self, spec: GenerationSpec, engine: Engine, studio: Studio, priority: int = 0) -> None:
-        self.spec = spec
+        self.spec = without_pictures(spec)
+        self.steps = steps_of(spec, engine.card)
+        self._asked: GenerationSpec | None = spec
+        self._given: ImageInput | None = None
         self.model = engine.card.key
         self.has_slot = False
         self.bill = Bill()
@@ -99,13 +107,16 @@ class Painting:
 
     async def _draw(self) -> None:
         """Prepare the pictures, then have each drawn, decoded and encoded."""
-        about = {"model": self.model, "steps": self.spec.steps, "images": self.spec.images}
+        about: dict[str, str | int] = {"model": self.model, "steps": self.steps, "images": self.spec.images}
         with telemetry.tracer.start_as_current_span("inference.paint", attributes=about):
             await self._draw_all()
 
     async def _draw_all(self) -> None:
+        if self.spec.HasField("image"):
+            with telemetry.tracer.start_as_current_span("inference.read"):
+                self._given = await self._read()
         with telemetry.tracer.start_as_current_span("inference.prepare"):
-            pictures = await self.in_pool(lambda: stages.prepare(self.spec, self._engine, self._studio.embeddings))
+            pictures = await self.in_pool(lambda: stages.prepare(self.spec, self._engine, self._studio.embeddings, self._given))
         canvases = [Canvas(self, index) for index in range(self.spec.images)]
         numbers = self._studio.loop.submit(self._engine, list(zip(pictures, canvases, strict=True)), self._priority)
         finishing = [asyncio.create_task(self._finish(canvas)) for canvas in canvases]
@@ -115,6 +126,13 @@ class Painting:
             self._studio.loop.cancel(numbers)
             for task in finishing:
                 task.cancel()
+
+    async def _read(self) -> ImageInput:
+        """The picture and mask that came with the request, whose bytes are let go. Raises FieldInvalid."""
+        assert self._asked is not None, "pictures are read once"
+        asked, self._asked = self._asked, None
+        image, mask = await self._studio.inputs.fetch(asked)
+        return await self.in_pool(lambda: read(self.spec, image, mask))
 
     async def _finish(self, canvas: Canvas) -> None:
         """Wait for a picture's latents, decode and encode them."""
@@ -126,7 +144,7 @@ class Painting:
         self._give_back(rows_of(self.spec.guidance))
         try:
             with telemetry.tracer.start_as_current_span("inference.develop"):
-                data = await self.in_pool(lambda: stages.develop(self.spec, self._engine, latents))
+                data = await self.in_pool(lambda: stages.develop(self.spec, self._engine, latents, self._given))
         except MezzotintError:
             metrics.PICTURES.labels("failed").inc()
             raise
