@@ -20,6 +20,7 @@ from mezzotint.gateway.jobs import KIND, Jobs
 from mezzotint.gateway.quota import Quota, Reservation, exceeded
 from mezzotint.gateway.settings import GatewaySettings
 from mezzotint.gateway.settlement import Outcome, give_back, settle
+from mezzotint.gateway.uploads import Uploads, moved_out
 from mezzotint.runtime import errors, logging
 from mezzotint.runtime.blobs import Blobs
 from mezzotint.runtime.clock import NewId
@@ -46,6 +47,11 @@ class Ports:
     new_id: NewId
     randbelow: specs.RandBelow = secrets.randbelow
 
+    @property
+    def uploads(self) -> Uploads:
+        """The pictures that come with requests."""
+        return Uploads(self.blobs)
+
 
 class Generation:
     """One caller's request. `run` drives it; `events` is what its reader hears; `leave` is said when the reader is gone.
@@ -60,6 +66,8 @@ class Generation:
         self._ports = ports
         # Without one of the client's, one of our own: the gateway itself may have to ask the queue twice.
         self._request_id = request.request_id or ports.new_id("req")
+        # Up to 16 MiB, which are not to stay in memory until the pictures are drawn.
+        self._inputs = moved_out(request.spec, caller.account_id, self._request_id)
         self._spec = specs.sealed(request.spec, caller.account_id, request.request_id, ports.randbelow)
         # The same for a call and its retries, of one account and with one body.
         self.key = specs.charge_id(caller.account_id, self._request_id, specs.payload(self._spec))
@@ -131,6 +139,7 @@ class Generation:
         try:
             paid = await self._enqueue(reservation)
             outcome = await self._watch()
+            await self._ports.uploads.forget(self._spec)
         except Exception as error:  # noqa: BLE001  # as in `run`
             self._failed(error)
             return None if self.job_id else Outcome(errors.Internal(str(error)), drawing=False, images=0)
@@ -140,6 +149,7 @@ class Generation:
         """Put the job on the queue's disk. True when it was there and is paid for by an earlier reservation."""
         if not self._wanted:
             raise errors.Cancelled("the caller hung up")
+        await self._ports.uploads.put(self._inputs)
         job, replayed = await self._ports.jobs.enqueue(self._new_job())
         self.job_id = job.job_id
         self.tell(Response(accepted=images_pb2.Accepted(generation_id=job.job_id, replayed=replayed)))

@@ -58,6 +58,10 @@ class Generations:
             # Said to its reader, it is over for us: leaving does not cancel it.
             generation.tell(ServerDraining("this gateway is stopping; call again with the same request id to go on"))
 
+    async def sweep(self) -> None:
+        """Delete pictures that came with requests and were forgotten, until cancelled."""
+        await self._ports.uploads.sweep()
+
     async def close(self) -> None:
         """End every task. Jobs go on in the queue; what is not settled yet ends with its reservation's time."""
         for task in self._tasks:
