@@ -29,12 +29,30 @@ ROUNDS_MIN = 2
 PREVIEWS, PREVIEW_STEPS = 3, 20
 
 
+@dataclass(frozen=True)
+class Cost:
+    """Milliseconds of a call by the clock, and of all processors together."""
+
+    ms: float
+    cpu_ms: float
+
+    @staticmethod
+    def now() -> "Cost":
+        """What both clocks say."""
+        return Cost(time.perf_counter() * 1e3, time.process_time() * 1e3)
+
+    def since(self, began: "Cost") -> "Cost":
+        """A call's part of the time since then."""
+        return Cost((self.ms - began.ms) / CALLS, (self.cpu_ms - began.cpu_ms) / CALLS)
+
+
 @dataclass
 class Watcher:
-    """Whoever waits for a picture: when its steps came; `slot` is set once it has one, `second` after two steps."""
+    """Whoever waits for a picture: when its steps came; `slot`, `first` and `second` are set once it has a slot, a step, two."""
 
     at: list[float] = field(default_factory=list)
     slot: asyncio.Event = field(default_factory=asyncio.Event)
+    first: asyncio.Event = field(default_factory=asyncio.Event)
     second: asyncio.Event = field(default_factory=asyncio.Event)
     end: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -45,6 +63,7 @@ class Watcher:
     def stepped(self, done: int, call: Call, preview: Floats | None) -> None:
         """It made a step."""
         self.at.append(time.perf_counter())
+        self.first.set()
         if done == 2:
             self.second.set()
 
@@ -63,7 +82,7 @@ def picture(room: Room, steps: int) -> Picture:
     return stages.prepare(resolve(spec, room.engine.card), room.engine, EmbeddingCache(4))[0]
 
 
-def bare(room: Room) -> Callable[[], None]:
+def bare_call(room: Room) -> Callable[[], None]:
     """One call of the denoiser's graph with a full batch, and nothing around it."""
     session = onnxruntime.InferenceSession(
         str(bundled("models") / MODEL / "unet/model.onnx"), options(room.threads), providers=["CPUExecutionProvider"]
@@ -87,42 +106,47 @@ def rounds(seconds: float) -> Iterator[int]:
 
 
 async def engine_overhead(room: Room, seconds: float) -> dict[str, float]:
-    """Time of a call in the engine, all around it included, over that of a bare call at the same batch: both in turns."""
-    call, bare_ms, engine_ms = bare(room), list[float](), list[float]()
+    """What a call costs in the engine, all around it included, over a bare call at the same batch: both in turns.
+
+    By the clock, and by the processors' time of the whole process, which other work on the machine disturbs less.
+    """
+    call, bare, engine = bare_call(room), list[Cost](), list[Cost]()
     async with running(room, "step") as made:
         await engine_calls(room, made)
         for number in rounds(seconds):
             if number % 2:
-                bare_ms.append(bare_calls(call))
-                engine_ms.append(await engine_calls(room, made))
-            else:
-                engine_ms.append(await engine_calls(room, made))
-                bare_ms.append(bare_calls(call))
-    ratios = [one / other for one, other in zip(engine_ms, bare_ms, strict=True)]
+                bare.append(bare_calls(call))
+            engine.append(await engine_calls(room, made))
+            if not number % 2:
+                bare.append(bare_calls(call))
+    pairs = list(zip(engine, bare, strict=True))
     return {
-        "engine_overhead": statistics.median(ratios) - 1,
-        "engine_call_ms": statistics.median(engine_ms),
-        "bare_call_ms": statistics.median(bare_ms),
+        "engine_overhead": statistics.median(one.ms / other.ms for one, other in pairs) - 1,
+        "engine_overhead_cpu": statistics.median(one.cpu_ms / other.cpu_ms for one, other in pairs) - 1,
+        "engine_call_ms": statistics.median(cost.ms for cost in engine),
+        "bare_call_ms": statistics.median(cost.ms for cost in bare),
         "batch": room.rows,
     }
 
 
-async def engine_calls(room: Room, made: Running) -> float:
-    """Milliseconds from the end of a call to the end of the next, with all slots full."""
+async def engine_calls(room: Room, made: Running) -> Cost:
+    """From the end of a call to the end of the next, with all slots full."""
     watchers = [Watcher() for _ in range(room.rows)]
     drawn = picture(room, CALLS + 1)
     made.loop.submit(room.engine, [(drawn, watcher) for watcher in watchers])
+    await watchers[0].first.wait()
+    began = Cost.now()
     await asyncio.gather(*(watcher.end for watcher in watchers))
-    return (watchers[0].at[-1] - watchers[0].at[0]) / CALLS * 1e3
+    return Cost.now().since(began)
 
 
-def bare_calls(call: Callable[[], None]) -> float:
-    """Milliseconds of a call, of as many in a row."""
+def bare_calls(call: Callable[[], None]) -> Cost:
+    """A call, of as many in a row."""
     call()
-    began = time.perf_counter()
+    began = Cost.now()
     for _ in range(CALLS):
         call()
-    return (time.perf_counter() - began) / CALLS * 1e3
+    return Cost.now().since(began)
 
 
 async def previews_cost(room: Room, seconds: float) -> float:
