@@ -48,7 +48,7 @@ class Cost:
 
 @dataclass
 class Watcher:
-    """Whoever waits for a picture: when its steps came; `slot`, `first` and `second` are set once it has a slot, a step, two."""
+    """Whoever waits for a picture: when its steps came; the events are set once it has a slot, a step, two."""
 
     at: list[float] = field(default_factory=list)
     slot: asyncio.Event = field(default_factory=asyncio.Event)
