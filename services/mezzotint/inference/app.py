@@ -8,15 +8,16 @@ from functools import partial
 
 from mezzotint.api.inference.v1 import inference_pb2_grpc
 from mezzotint.api.queue.v1.queue_pb2_grpc import QueueServiceStub
-from mezzotint.inference import readiness
+from mezzotint.inference import modes, readiness
 from mezzotint.inference.capacity import Capacity
+from mezzotint.inference.curve_file import CurveFile
 from mezzotint.inference.denoising import DenoisingLoop
 from mezzotint.inference.embeddings import EmbeddingCache
 from mezzotint.inference.onnx_engine import OnnxEngine
 from mezzotint.inference.painter import Painter
 from mezzotint.inference.painting import Studio
 from mezzotint.inference.repository import Repository
-from mezzotint.inference.scheduler import SlotScheduler
+from mezzotint.inference.row_caps import RowCaps
 from mezzotint.inference.service import InferenceServicer
 from mezzotint.inference.settings import InferenceSettings
 from mezzotint.inference.worker import Worker
@@ -36,13 +37,16 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
     async with AsyncExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(settings.pool_threads, "pool"))
         thread = stack.enter_context(ThreadPoolExecutor(1, "denoiser"))
-        loop = DenoisingLoop(SlotScheduler(settings.rows_max), thread, settings.rows_max)
-        studio = Studio(loop, EmbeddingCache(settings.embeddings_max), pool, Capacity(settings.rows_max))
-        open_model = partial(OnnxEngine, threads=settings.threads, rows_max=settings.rows_max)
+        rows = settings.rows or settings.rows_max
+        caps = RowCaps(CurveFile(settings.data / "inference/curves.json"), settings.rows_max, settings.threads, settings.rows)
+        scheduler = modes.scheduler(settings.mode, rows, settings.waiting_max, settings.aside_max)
+        loop = DenoisingLoop(scheduler, thread, rows, caps.of)
+        studio = Studio(loop, EmbeddingCache(settings.embeddings_max), pool, Capacity(rows, caps.least))
+        open_model = caps.learning(partial(OnnxEngine, threads=settings.threads, rows_max=rows))
         repository = Repository(
             settings.models, settings.default_model, open_model, pool, changed=changed.set, let_go=studio.embeddings.forget
         )
-        painter = Painter(repository, studio)
+        painter = Painter(repository, studio, settings.priorities)
         worker = await build_worker(settings, identity, painter, studio.capacity, stack) if settings.queue_address else None
         server.add(inference_pb2_grpc.add_InferenceServiceServicer_to_server, InferenceServicer(painter, repository))
         await server.start()

@@ -38,6 +38,11 @@ class Picture:
         return guidance.rows_of(self.guidance)
 
 
+def shape_of(picture: Picture) -> str:
+    """What pictures of one model must agree in to share a call: the shape of their latents, "4x32x32"."""
+    return "x".join(map(str, picture.noise.shape))
+
+
 @dataclass(frozen=True)
 class Stepped:
     """What one call did: its `ms` and rows; by slot previews and finished latents (C, H, W), and the slots that broke."""
