@@ -46,13 +46,7 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
         open_model = caps.learning(partial(OnnxEngine, threads=settings.threads, rows_max=rows))
         memory = memory_of(settings.model_memory_mib, settings.memory_mib)
         repository = Repository(
-            settings.models,
-            settings.default_model,
-            open_model,
-            pool,
-            memory,
-            changed=changed.set,
-            let_go=studio.embeddings.forget,
+            settings.models, settings.default_model, open_model, pool, memory, changed.set, studio.embeddings.forget
         )
         painter = Painter(repository, studio, settings.priorities)
         worker = await build_worker(settings, identity, painter, studio.capacity, stack) if settings.queue_address else None
