@@ -72,5 +72,7 @@ def test_step_batching_prints_every_promised_field() -> None:
     figures = last_line("benchmarks.step_batching", "--quick", "--json", "--rows", "4")
     assert figures.keys() >= STEP_BATCHING_FIELDS
     assert figures["cancel_frees_within_steps"] <= 1
-    assert {(cell["mode"], cell["load"]) for cell in figures["cells"]} == {(mode, 0.8) for mode in ("step", "request", "serial")}
+    assert {(cell["mode"], cell["load"]) for cell in figures["cells"]} == {
+        (mode, 0.8) for mode in ("step", "request", "serial")
+    }
     assert all(cell[name] > 0 for cell in figures["cells"] for name in ("p50_s", "p99_s", "first_step_p99_s", "requests"))
