@@ -15,6 +15,16 @@ FORMATS = {
 # The contract's bound on a picture that comes with a request.
 INPUT_BYTES_MAX = 8 * 1024 * 1024
 
+Scheduler = Literal["flow_match_euler", "euler", "euler_ancestral", "dpmpp_2m", "ddim", "lcm"]
+SCHEDULERS = {
+    "flow_match_euler": generation_pb2.SCHEDULER_FLOW_MATCH_EULER,
+    "euler": generation_pb2.SCHEDULER_EULER,
+    "euler_ancestral": generation_pb2.SCHEDULER_EULER_ANCESTRAL,
+    "dpmpp_2m": generation_pb2.SCHEDULER_DPMPP_2M,
+    "ddim": generation_pb2.SCHEDULER_DDIM,
+    "lcm": generation_pb2.SCHEDULER_LCM,
+}
+
 
 class Options(TypedDict, total=False):
     """What may be said besides the prompt. What is left out, the server decides."""
@@ -45,6 +55,8 @@ class Options(TypedDict, total=False):
     """What of the image is to be drawn anew: white in a picture of its size."""
     strength: float
     """How far from the image, above 0 and up to 1."""
+    scheduler: Scheduler
+    """How the picture is drawn, if the model's own way is not wanted."""
 
 
 def spec(prompt: str, **options: Unpack[Options]) -> generation_pb2.GenerationSpec:
@@ -53,6 +65,9 @@ def spec(prompt: str, **options: Unpack[Options]) -> generation_pb2.GenerationSp
     encoding = options.get("format", "png")
     if encoding not in FORMATS:
         raise FieldInvalid.of("spec.format", f"{encoding!r} is none of {', '.join(FORMATS)}")
+    scheduler = options.get("scheduler")
+    if scheduler is not None and scheduler not in SCHEDULERS:
+        raise FieldInvalid.of("spec.scheduler", f"{scheduler!r} is none of {', '.join(SCHEDULERS)}")
     try:
         made = generation_pb2.GenerationSpec(
             prompt=prompt,
@@ -68,6 +83,7 @@ def spec(prompt: str, **options: Unpack[Options]) -> generation_pb2.GenerationSp
             previews=options.get("previews", 0),
             opaque=options.get("opaque", False),
             strength=options.get("strength"),
+            scheduler=SCHEDULERS[scheduler] if scheduler else generation_pb2.SCHEDULER_UNSPECIFIED,
         )
         if "image" in options:
             made.image.data = content_of(options["image"], "spec.image")

@@ -35,12 +35,14 @@ def test_every_option_reaches_its_field(tmp_path: Path) -> None:
         image=b"picture",
         mask=file,
         strength=0.5,
+        scheduler="dpmpp_2m",
     )
     assert (message.image.data, message.mask.data, message.strength) == (b"picture", b"mask", 0.5)
     assert (message.negative_prompt, message.model, message.width, message.height) == ("blue", "aquatint", 64, 32)
     assert (message.images, message.steps, message.guidance, message.previews) == (3, 12, 4.5, 2)
     assert message.HasField("seed")
     assert message.opaque
+    assert message.scheduler == generation_pb2.SCHEDULER_DPMPP_2M
     assert message.format == generation_pb2.IMAGE_FORMAT_WEBP
 
 
@@ -58,7 +60,15 @@ def test_what_is_no_size_is_refused_with_an_example(size: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"image": bytes(8 * 1024 * 1024 + 1)}, {"seed": -1}, {"images": 2**40}, {"format": "gif"}, {"steps": -5}]
+    "options",
+    [
+        {"image": bytes(8 * 1024 * 1024 + 1)},
+        {"seed": -1},
+        {"images": 2**40},
+        {"format": "gif"},
+        {"scheduler": "heun"},
+        {"steps": -5},
+    ],
 )
 def test_what_the_message_cannot_hold_is_refused(options: dict[str, object]) -> None:
     """Numbers out of the message's range and unknown encodings are the caller's error, not a defect."""

@@ -31,7 +31,7 @@ TOKENS, WIDTH, T5_WIDTH = 16, 32, 72
 
 def tokenizer(*, pad: str = END, start: bool = True) -> PreTrainedTokenizerFast:
     """A byte-level BPE as CLIP's: lower case, a start and an end around each text."""
-    letters = [letter for letter in sorted(pre_tokenizers.ByteLevel.alphabet())]
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {
         token: number for number, token in enumerate([*letters, *(letter + "</w>" for letter in letters), START, END])
     }
@@ -70,15 +70,15 @@ def clip(cls: Any, *, act: str = "quick_gelu") -> Any:
     return cls(config).eval()
 
 
-def vae(*, channels: int = 4, shift: float | None = None) -> AutoencoderKL:
-    """An autoencoder whose pictures have twice the sides of its latents."""
+def vae(*, levels: int = 1, shift: float | None = None) -> AutoencoderKL:
+    """An autoencoder; with two levels its pictures have twice the sides of its latents."""
     torch.manual_seed(2)
     return AutoencoderKL(
-        block_out_channels=(8, 8),
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(8,) * levels,
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
         layers_per_block=1,
-        latent_channels=channels,
+        latent_channels=4,
         norm_num_groups=4,
         sample_size=32,
         scaling_factor=0.5,
@@ -90,16 +90,16 @@ def vae(*, channels: int = 4, shift: float | None = None) -> AutoencoderKL:
 
 
 def unet(**changes: Any) -> UNet2DConditionModel:
-    """A UNet of two levels."""
+    """A UNet of one level."""
     torch.manual_seed(3)
     return UNet2DConditionModel(
         **{
             "sample_size": 16,
-            "block_out_channels": (8, 16),
+            "block_out_channels": (8,),
             "layers_per_block": 1,
             "norm_num_groups": 4,
-            "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
-            "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+            "down_block_types": ("CrossAttnDownBlock2D",),
+            "up_block_types": ("CrossAttnUpBlock2D",),
             "mid_block_type": None,
             "cross_attention_dim": WIDTH,
             "attention_head_dim": 2,
@@ -111,10 +111,14 @@ def unet(**changes: Any) -> UNet2DConditionModel:
 def save_sd(folder: Path) -> StableDiffusionPipeline:
     """Stable Diffusion 1."""
     pipeline = StableDiffusionPipeline(
-        vae=vae(),
+        vae=vae(levels=2),
         text_encoder=clip(CLIPTextModel),
         tokenizer=tokenizer(),
-        unet=unet(),
+        unet=unet(
+            block_out_channels=(4, 8),
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        ),
         scheduler=DDIMScheduler(
             beta_start=0.00085,
             beta_end=0.012,

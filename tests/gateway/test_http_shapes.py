@@ -123,11 +123,11 @@ def test_all_that_is_asked_reaches_the_engine() -> None:
     """Ensures that each parameter has its field."""
     request = schema.ImageRequest(
         prompt="a", negative_prompt="b", model="m", n=3, size="512x256", output_format="webp", background="opaque", stream=True,
-        partial_images=2, seed=0, steps=7, guidance=1.5,
+        partial_images=2, seed=0, steps=7, guidance=1.5, scheduler="lcm",
     )  # fmt: skip
     assert schema.spec_of(request) == generation_pb2.GenerationSpec(
         prompt="a", negative_prompt="b", model="m", images=3, width=512, height=256, opaque=True, previews=2, seed=0, steps=7,
-        guidance=1.5, format=generation_pb2.IMAGE_FORMAT_WEBP,
+        guidance=1.5, format=generation_pb2.IMAGE_FORMAT_WEBP, scheduler=generation_pb2.SCHEDULER_LCM,
     )  # fmt: skip
 
 

@@ -29,8 +29,8 @@ def export(
 ) -> None:
     """Write `source_folder`, a diffusers pipeline, to `output`, which must not exist yet or be an empty folder.
 
-    `precision` is "float32", "float16" or "int8"; graphs with more weights than `inline_bytes_max` keep them in a file of their own.
-    Raises ExportRefused; nothing is left at `output` then.
+    `precision` is "float32", "float16" or "int8"; graphs with more bytes of weights than `inline_bytes_max` keep them in a file
+    of their own. Raises ExportRefused; nothing is left at `output` then.
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ExportRefused(f"{output} is there already; name a folder that is not, or is empty")

@@ -1,6 +1,9 @@
 """One part as one ONNX file: written in the precision asked for, large weights beside it, and held against torch."""
 
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +19,15 @@ from mezzotint.export.refusal import ExportRefused
 from mezzotint.inference.quiet_onnxruntime import onnxruntime
 
 OPSET = 18
-FILE, WEIGHTS = "model.onnx", "model.onnx_data"
+FILE, PLAIN, ROUNDED = "model.onnx", "float32.onnx", "int8.onnx"
 # A batch of one would be taken for a constant, and sides that halve evenly for a rule that all sides must keep.
 EXAMPLE = (2, 10, 14)
 # Fresh inputs to compare on: rows, height, width in latent cells.
 CHECKED = ((1, 16, 16), (3, 12, 20))
 # protobuf holds no file of 2 GiB.
 INLINE_BYTES_MAX = 2 * 1024**3 - 64 * 1024**2
+# Inputs with numbers that float16 would round, noise levels and sizes, and what a UNet joins to them before it rounds both.
+KEPT_FLOAT = {"timestep", "time_ids", "text_embeds"}
 # Root of the mean square of the difference, as a part of the output's own. Dynamic int8 rounds every product's both sides.
 TOLERANCE = {"float32": 1e-4, "float16": 2e-2, "int8": 1e-1}
 
@@ -43,19 +48,11 @@ def write(part: Part, folder: Path, precision: str, inline_bytes_max: int = INLI
     expected = [(inputs, _run(part, inputs)) for inputs in (part.make_inputs(*size) for size in CHECKED)]
     model = _exported(part, precision)
     if precision == "int8":
-        plain = folder / "float32.onnx"
-        _save(model, plain, inline_bytes_max)
-        quantize_dynamic(
-            plain,
-            path,
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-            op_types_to_quantize=["MatMul", "Gemm"],
-            use_external_data_format=(folder / WEIGHTS).exists(),
-        )
-        plain.unlink()
-    else:
-        _save(model, path, inline_bytes_max)
+        model = _rounded(model, folder, inline_bytes_max)
+    _save(model, path, inline_bytes_max)
+    for each in (PLAIN, ROUNDED):
+        for left in folder.glob(f"{each}*"):
+            left.unlink()
     difference = _difference(part, path, expected)
     if not difference <= TOLERANCE[precision]:
         raise ExportRefused(
@@ -69,14 +66,13 @@ def _exported(part: Part, precision: str) -> Any:
     """The graph of a part as torch's exporter makes it."""
     example = part.make_inputs(*EXAMPLE)
     if precision == "float16":
-        part.half()
-        example = tuple(each.half() if each.is_floating_point() else each for each in example)
+        part.module.half()
+        named = zip(part.inputs, example, strict=True)
+        example = tuple(each.half() if each.is_floating_point() and name not in KEPT_FLOAT else each for name, each in named)
     dynamic = torch.export.Dim.DYNAMIC
-    axes = tuple({axis: dynamic for axis in (0, *part.open_axes.get(name, ()))} for name in part.inputs)
+    axes = tuple(dict.fromkeys((0, *part.open_axes.get(name, ())), dynamic) for name in part.inputs)
     try:
-        with warnings.catch_warnings():
-            # torch warns of its own internals; nobody here can act on that.
-            warnings.simplefilter("ignore")
+        with _quiet():
             program = torch.onnx.export(
                 part,
                 example,
@@ -90,10 +86,37 @@ def _exported(part: Part, precision: str) -> Any:
             )
     except Exception as error:
         raise ExportRefused(f"{part.folder}: torch cannot export it: {str(error).splitlines()[0]}") from error
-    finally:
-        part.float()
     assert program is not None, "torch.onnx.export with dynamo=True returns a program"
     return program.model
+
+
+def _rounded(model: Any, folder: Path, inline_bytes_max: int) -> Any:
+    """A graph whose matrices are int8, each column with a scale of its own; what meets them is rounded as it comes."""
+    plain, rounded = folder / PLAIN, folder / ROUNDED
+    _save(model, plain, inline_bytes_max)
+    with _quiet():
+        quantize_dynamic(
+            plain,
+            rounded,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            op_types_to_quantize=["MatMul", "Gemm"],
+            use_external_data_format=len(list(folder.glob(f"{PLAIN}*"))) > 1,
+        )
+    return onnx_ir.load(rounded)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warnings of torch and ONNX Runtime about their own internals: nobody here can act on them."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _save(model: Any, path: Path, inline_bytes_max: int) -> None:
@@ -103,7 +126,7 @@ def _save(model: Any, path: Path, inline_bytes_max: int) -> None:
         node.metadata_props.clear()
         node.doc_string = None
     weights = sum(value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value is not None)
-    onnx_ir.save(model, path, external_data=WEIGHTS if weights > inline_bytes_max else None)
+    onnx_ir.save(model, path, external_data=f"{path.name}_data" if weights > inline_bytes_max else None)
 
 
 def _run(part: Part, inputs: tuple[torch.Tensor, ...]) -> list[npt.NDArray[Any]]:

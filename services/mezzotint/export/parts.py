@@ -17,7 +17,10 @@ Call = Callable[..., Any]
 
 
 class Part(nn.Module):
-    """One module of a pipeline with the call, inputs and outputs of its graph. `open_axes` are those besides the batch, by input."""
+    """One module of a pipeline, with the call, inputs and outputs of its graph.
+
+    `open_axes` are the dimensions that a graph leaves open besides the batch, by input.
+    """
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from mezzotint.inference.curve_file import CurveFile
 from mezzotint.inference.denoising import DenoisingLoop
 from mezzotint.inference.embeddings import EmbeddingCache
 from mezzotint.inference.input_store import InputStore
+from mezzotint.inference.memory import memory_of
 from mezzotint.inference.onnx_engine import OnnxEngine
 from mezzotint.inference.painter import Painter
 from mezzotint.inference.painting import Studio
@@ -45,8 +46,9 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
         blobs, capacity = Blobs.open(settings.blobs_url, settings.data), Capacity(rows, caps.least)
         studio = Studio(loop, EmbeddingCache(settings.embeddings_max), pool, capacity, InputStore(blobs))
         open_model = caps.learning(partial(OnnxEngine, threads=settings.threads, rows_max=rows))
+        memory = memory_of(settings.model_memory_mib, settings.memory_mib)
         repository = Repository(
-            settings.models, settings.default_model, open_model, pool, changed=changed.set, let_go=studio.embeddings.forget
+            settings.models, settings.default_model, open_model, pool, memory, changed.set, studio.embeddings.forget
         )
         painter = Painter(repository, studio, settings.priorities)
         worker = await build_worker(settings, identity, painter, studio, blobs, stack) if settings.queue_address else None

@@ -70,7 +70,7 @@ class BoundCalls:
 
     def _made(self, feed: Arrays) -> Buffers:
         """Buffers for a shape. A first run finds the outputs' shapes, and is the run that has to come before a recording."""
-        inputs = {name: onnxruntime.OrtValue.ortvalue_from_numpy(value, self._device, 0) for name, value in feed.items()}
+        inputs = {name: self._buffer(value) for name, value in feed.items()}
         first = self._session.io_binding()
         for name, value in inputs.items():
             first.bind_ortvalue_input(name, value)
@@ -78,13 +78,17 @@ class BoundCalls:
             first.bind_output(name, self._device, 0)
         self._run(first, NO_GRAPH)
         shapes = {name: each.numpy() for name, each in zip(self._outputs, first.get_outputs(), strict=True)}
-        outputs = [onnxruntime.OrtValue.ortvalue_from_numpy(shapes[name], self._device, 0) for name in self._outputs]
+        outputs = [self._buffer(shapes[name]) for name in self._outputs]
         binding = self._session.io_binding()
         for name, value in inputs.items():
             binding.bind_ortvalue_input(name, value)
         for name, value in zip(self._outputs, outputs, strict=True):
             binding.bind_ortvalue_output(name, value)
         return Buffers(next(self._numbers), inputs, outputs, binding)
+
+    def _buffer(self, values: npt.NDArray[Any]) -> Any:
+        """A buffer of its own on the device; on the CPU it would else be the caller's array."""
+        return onnxruntime.OrtValue.ortvalue_from_numpy(values.copy(), self._device, 0)
 
     def _run(self, binding: Any, graph: str) -> None:
         options = onnxruntime.RunOptions()

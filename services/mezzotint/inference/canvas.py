@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from typing import Protocol
 
 from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec
@@ -41,7 +42,10 @@ class Owner(Protocol):
 
 
 class Canvas:
-    """See denoising.Listener. `in_slot` is set once it has or had a slot. `latents` comes true after the last step; `index` counts a request's pictures from 0."""
+    """See denoising.Listener. `in_slot` is set once it has or had a slot, `latents` comes true after the last step.
+
+    `index` counts a request's pictures from 0.
+    """
 
     def __init__(self, owner: Owner, index: int) -> None:
         self.index = index
@@ -49,6 +53,8 @@ class Canvas:
         self.latents: asyncio.Future[Floats] = asyncio.get_running_loop().create_future()
         self._owner = owner
         self._done = 0
+        # The loop calls this from a context of its own; previews belong to the request's.
+        self._context = copy_context()
         self._previews: set[asyncio.Task[None]] = set()
 
     def joined(self) -> None:
@@ -63,7 +69,7 @@ class Canvas:
         if preview is None:
             self._tell(b"")
         else:
-            task = asyncio.create_task(self._show(preview))
+            task = asyncio.create_task(self._show(preview), context=self._context)
             self._previews.add(task)
             task.add_done_callback(self._previews.discard)
 

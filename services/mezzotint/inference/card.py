@@ -49,7 +49,7 @@ class ModelCard(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
 
     name: str
-    version: str = Field(default="1", pattern=r"^[A-Za-z0-9._-]{1,32}$")
+    version: str = Field(pattern=r"^[A-Za-z0-9._-]{1,32}$")
     pipeline: str = PIPELINE
     channels: int = Field(ge=1, le=64)
     latent_size: int = Field(ge=1, le=512)

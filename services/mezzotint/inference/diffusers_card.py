@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from mezzotint.inference.card import INDEX, PIPELINE, SIDE_MAX, ModelCard, first_of, invalid, read_json, read_scheduler
 from mezzotint.inference.families import FAMILIES, Family
+from mezzotint.inference.model_folder import VERSION
 
 DECODER = "vae_decoder/config.json"
 # A side may be half to twice as long as the default, and a picture have 1.5 times its pixels: what such models draw well.
@@ -14,8 +15,8 @@ SIDES = 2
 AREA = 1.5
 
 
-def read_card(folder: Path, name: str = "") -> ModelCard:
-    """The card of a model folder; `name` is the model's if it is not the folder's. Raises ModelInvalid."""
+def read_card(folder: Path) -> ModelCard:
+    """The card of a model folder: one of the model's name, or one of a version's number in such. Raises ModelInvalid."""
     index = read_json(folder, INDEX)
     pipeline = index.get("_class_name")
     if pipeline not in FAMILIES:
@@ -24,13 +25,11 @@ def read_card(folder: Path, name: str = "") -> ModelCard:
     own = index.get("_mezzotint", None if pipeline == PIPELINE else {})
     if not isinstance(own, dict):
         raise invalid(INDEX, "the object _mezzotint is missing")
-    name = name or folder.name
+    name, version = (folder.parent.name, folder.name) if VERSION.fullmatch(folder.name) else (folder.name, "1")
     found = {} if pipeline == PIPELINE else configured(folder, index, FAMILIES[pipeline])
-    own = found | {"name": name if found else None, **own}
-    if own["name"] != name:
-        raise invalid(INDEX, f"_mezzotint.name is {own['name']!r}; it must be the folder's name, {name!r}")
-    if own.get("version") is None and not found:
-        raise invalid(INDEX, "_mezzotint: version: Field required")
+    own = ({"name": name, "version": version} | found if found else {}) | own
+    if own.get("name") != name:
+        raise invalid(INDEX, f"_mezzotint.name is {own.get('name')!r}; it must be the folder's name, {name!r}")
     try:
         return ModelCard.model_validate({**own, "pipeline": pipeline, "scheduler": scheduler})
     except ValidationError as error:
@@ -88,8 +87,9 @@ def tokens_of(folder: Path, family: Family) -> int:
     first = family.texts[0]
     file = f"{first.tokenizer}/tokenizer_config.json"
     limit = read_json(folder, file).get("model_max_length")
-    positions = read_json(folder, f"{first.folder}/config.json").get("max_position_embeddings", 1024)
-    found = [value for value in (limit, positions) if isinstance(value, int) and value >= 1]
-    if not found:
-        raise invalid(file, f"model_max_length is {limit!r}; it must be a whole number")
-    return min(found)
+    positions = read_json(folder, f"{first.folder}/config.json").get("max_position_embeddings", limit)
+    if not all(isinstance(value, int) and value >= 1 for value in (limit, positions)):
+        raise invalid(
+            file, f"model_max_length is {limit!r}, and the encoder's positions {positions!r}; both must be numbers above 0"
+        )
+    return int(min(limit, positions))

@@ -30,6 +30,8 @@ FAILURES: tuple[type[Exception], ...] = (
     state.NoSuchFile,
     state.NotImplemented,
     state.RuntimeException,
+    # What calls over buffers raise.
+    RuntimeError,
     ValueError,
     MemoryError,
 )

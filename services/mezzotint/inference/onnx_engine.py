@@ -16,12 +16,9 @@ from mezzotint.inference.texts import Texts
 class OnnxEngine:
     """See Engine. `step_ms` holds the milliseconds of a call by its rows, measured at the warm-up."""
 
-    def __init__(self, folder: Path, *, threads: int, rows_max: int, name: str = "") -> None:
-        """Open, check and warm up a folder; `name` is the model's if it is not the folder's.
-
-        Raises ModelInvalid naming the file and what is wrong.
-        """
-        self._card = card = read_card(folder, name)
+    def __init__(self, folder: Path, *, threads: int, rows_max: int) -> None:
+        """Open, check and warm up a folder. Raises ModelInvalid naming the file and what is wrong."""
+        self._card = card = read_card(folder)
         family = FAMILIES[card.pipeline]
         self._texts = Texts(folder, family, card, threads)
         self._denoiser = Denoiser(folder, family, card, self._texts, threads)

@@ -30,6 +30,10 @@ class InferenceSettings(ServiceSettings):
     """The port of Prometheus metrics; 0: none."""
     models: Path = Field(default_factory=lambda: bundled("models"))
     """The folder of models, each a folder of its own."""
+    memory_mib: int = Field(default=0, ge=0)
+    """Memory that all models together may take, in MiB; 0: four fifths of the machine's. More is refused at the load."""
+    model_memory_mib: int = Field(default=0, ge=0)
+    """Memory that one model may take, in MiB; 0: as much as all together."""
     default_model: str = "aquatint"
     """The model of requests that name none. The service is ready once it is loaded."""
     mode: Literal["step", "request", "serial"] = "step"

@@ -30,9 +30,7 @@ def schedule(config: SchedulerConfig, steps: int, tokens: int) -> Doubles:
     """The noise levels before each step and after the last: (steps + 1,), from 1 to 0."""
     shift = shift_of(config, tokens)
     least = np.array([1 / config.num_train_timesteps])
-    if config.even_sigmas:
-        least = np.array([1 / steps])
-    elif not config.use_dynamic_shifting:
+    if not config.use_dynamic_shifting:
         # As in diffusers, the least noise level is shifted once as the range's end and once more with all others.
         least = shifted(least, shift)
     return np.append(shifted(np.linspace(1.0, least[0], steps), shift), 0.0)

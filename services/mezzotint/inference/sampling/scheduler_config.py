@@ -45,10 +45,7 @@ FLOW_NEUTRAL: dict[str, tuple[Any, ...]] = {"use_karras_sigmas": (None, False), 
 
 
 class SchedulerConfig(BaseModel):
-    """The options that are implemented, by their names in diffusers. Options for one method mean nothing to the others.
-
-    `even_sigmas` is no option of the file: whether the model's pipeline spaces noise levels evenly down to 1 / steps.
-    """
+    """The options that are implemented, by their names in diffusers. Options for one method mean nothing to the others."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
 
@@ -82,7 +79,6 @@ class SchedulerConfig(BaseModel):
     base_image_seq_len: int = Field(default=256, ge=1)
     max_image_seq_len: int = Field(default=4096, ge=1)
     time_shift_type: Literal["exponential", "linear"] = "exponential"
-    even_sigmas: bool = False
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
