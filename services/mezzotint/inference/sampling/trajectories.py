@@ -39,10 +39,7 @@ class Trajectories:
 
     def join(self, slot: int, begin: Floats, plan: Plan, seed: int) -> None:
         """Begin in a slot from noise `begin` (C, H, W); noise on the way is drawn from `seed`."""
-        self._latents[slot] = begin * np.float32(plan.start)
-        self._before[slot] = 0.0
-        self._plans[slot, : plan.steps] = plan.table
-        self._done[slot], self._seeds[slot] = 0, seed
+        self.put_back(slot, plan, seed, State(begin * np.float32(plan.start), np.zeros_like(begin), 0))
 
     def inputs(self, slots: Sequence[int]) -> tuple[Floats, Floats]:
         """What the denoiser is asked: samples (n, C, H, W) and timesteps (n,)."""
@@ -90,7 +87,7 @@ class Trajectories:
 
     def put_back(self, slot: int, plan: Plan, seed: int, state: State) -> None:
         """Go on in a slot from what `take_out` gave of a picture with this plan and seed."""
-        self.join(slot, state.latents, plan, seed)
+        self._plans[slot, : plan.steps], self._seeds[slot] = plan.table, seed
         self._latents[slot], self._before[slot], self._done[slot] = state.latents, state.before, state.done
 
     def _of(self, slots: Sequence[int]) -> tuple[npt.NDArray[np.int64], Floats]:
