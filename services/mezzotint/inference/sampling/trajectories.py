@@ -39,7 +39,10 @@ class Trajectories:
 
     def join(self, slot: int, begin: Floats, plan: Plan, seed: int) -> None:
         """Begin in a slot from noise `begin` (C, H, W); noise on the way is drawn from `seed`."""
-        self.put_back(slot, plan, seed, State(begin * np.float32(plan.start), np.zeros_like(begin), 0))
+        self._latents[slot] = begin * np.float32(plan.start)
+        self._before[slot] = 0.0
+        self._plans[slot, : plan.steps] = plan.table
+        self._done[slot], self._seeds[slot] = 0, seed
 
     def inputs(self, slots: Sequence[int]) -> tuple[Floats, Floats]:
         """What the denoiser is asked: samples (n, C, H, W) and timesteps (n,)."""
@@ -61,7 +64,9 @@ class Trajectories:
         """See `advance`; for few enough rows to stay in the processor's cache."""
         rows, plans = self._of(slots)
         shows = np.array([slot in show for slot in slots], np.bool_)
-        with_data, with_noise = _chosen((plans[:, COLUMN["data"]] != 0) | shows), _chosen(plans[:, COLUMN["noise"]] != 0)
+        through_data = np.flatnonzero((plans[:, COLUMN["data"]] != 0) | shows)
+        # An index that copies nothing when it is of all rows.
+        with_data = slice(None) if len(through_data) == len(rows) else through_data
         # A row that overflows is its own fault, and found by whoever made the output.
         with np.errstate(over="ignore", invalid="ignore"):
             sample = self._latents[rows]
@@ -70,11 +75,11 @@ class Trajectories:
             data = _data(plans[with_data], sample[with_data], output[with_data])
             moved[with_data] += _weighed(plans[with_data], "data", data)
             moved[with_data] += _weighed(plans[with_data], "before", self._before[rows[with_data]])
-            for row in np.arange(len(rows))[with_noise].tolist():
+            for row in np.flatnonzero(plans[:, COLUMN["noise"]]).tolist():
                 moved[row] += plans[row, COLUMN["noise"]] * self._noise(slots[row])
-        self._latents[rows], self._before[rows[with_data]] = moved, data
+        self._latents[rows], self._before[rows[through_data]] = moved, data
         self._done[rows] += 1
-        return {slots[row]: each for row, each in zip(np.arange(len(rows))[with_data], data, strict=True) if shows[row]}
+        return {slots[row]: data[index] for index, row in enumerate(through_data.tolist()) if shows[row]}
 
     def latents(self, slot: int) -> Floats:
         """A copy of the latents in a slot, (C, H, W)."""
@@ -87,7 +92,7 @@ class Trajectories:
 
     def put_back(self, slot: int, plan: Plan, seed: int, state: State) -> None:
         """Go on in a slot from what `take_out` gave of a picture with this plan and seed."""
-        self._plans[slot, : plan.steps], self._seeds[slot] = plan.table, seed
+        self.join(slot, state.latents, plan, seed)
         self._latents[slot], self._before[slot], self._done[slot] = state.latents, state.before, state.done
 
     def _of(self, slots: Sequence[int]) -> tuple[npt.NDArray[np.int64], Floats]:
@@ -113,8 +118,3 @@ def _weighed(plans: Floats, column: str, values: Floats) -> Floats:
     """Values (n, C, H, W), each row times its weight in a column."""
     weighed: Floats = plans[:, COLUMN[column], None, None, None] * values
     return weighed
-
-
-def _chosen(mask: npt.NDArray[np.bool_]) -> slice | npt.NDArray[np.int64]:
-    """An index of the rows in a mask; one that copies nothing when they are all."""
-    return slice(None) if mask.all() else np.flatnonzero(mask)
