@@ -140,6 +140,23 @@ async def test_what_is_idle_at_a_peak_is_lent_to_deferred_jobs(data: Path, autho
         assert stats.peak_mode == queue_pb2.PEAK_MODE_DEFERRING
 
 
+async def test_no_flood_follows_a_restart(data: Path, authority: Authority, policy: Path) -> None:
+    """Ensures that nothing is admitted before workers are back, then at the pace that is kept for the tier, and no faster."""
+    clock = ManualClock()
+    async with queue_server(data, authority, clock, tiers=policy) as caller:
+        await peak(caller, clock)
+        ids = [(await deferred(caller, f"free-{index}")).job_id for index in range(20)][1:]
+        assert await states(caller, ids) == ["DEFERRED"] * 19
+    async with queue_server(data, authority, clock, tiers=policy) as caller:
+        await tick(caller, clock, 3600)
+        assert await states(caller, ids) == ["DEFERRED"] * 19
+        await caller.worker().hello()
+        for _ in range(20):
+            await tick(caller, clock, 2)
+        # A tenth of one device for 40 s is 4 s of work, and more as the pace grows: it doubles in 30 s. A job may be under way.
+        assert 4 <= (await states(caller, ids)).count("QUEUED") <= 8
+
+
 async def test_a_deferred_job_can_be_cancelled_and_expires(data: Path, authority: Authority, policy: Path) -> None:
     """Ensures that deferral takes neither away from whoever asked."""
     clock = ManualClock()

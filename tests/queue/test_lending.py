@@ -219,6 +219,18 @@ def test_accounts_take_turns() -> None:
     assert lent == {"whale": 2, "small-0": 1, "small-1": 1, "small-2": 1}
 
 
+def test_without_workers_nothing_is_admitted_and_the_pace_stands_still() -> None:
+    """Ensures that deferred jobs of a kind that nobody takes stay deferred, and are no flood once somebody does."""
+    room = WaitingRoom(POLICY)
+    for index in range(200):
+        room.enter(transitions.accept(new(cost_ms=1000, start_within=1e6), f"d{index}", NOW, AT_PEAK).job, Moment(NOW, 0.0))
+    for second in range(3600):
+        assert not room.admit(Moment(NOW + second, second), {})
+    assert room.peak.pace == 1.0
+    admitted = [len(room.admit(Moment(NOW + second, second), {(KIND,): 0})) for second in range(3600, 3660)]
+    assert sum(admitted) <= 3
+
+
 LOOKS = st.lists(st.tuples(st.floats(0.01, 4.0), st.integers(0, 5)), min_size=1, max_size=60)
 
 

@@ -32,9 +32,12 @@ class Deferral:
         if not job.attempt and job.tier not in self.tiers:
             self.peak.observe(moment.at, moment.now - waits_since(job))
 
-    def update(self, at: float) -> None:
-        """Look at the waits; under pressure the tiers that can be deferred get their floor and what the others leave."""
-        mode = self.peak.update(at, waiting=self._kinds.others_wait(self.tiers))
+    def update(self, at: float, *, served: bool) -> None:
+        """Look at the waits, which say nothing while no job is `served` by any worker.
+
+        Under pressure the tiers that can be deferred get their floor and what the others leave.
+        """
+        mode = self.peak.update(at, waiting=not served or self._kinds.others_wait(self.tiers))
         self._kinds.give_way(frozenset() if mode is PeakMode.NORMAL else self.tiers)
 
     def replace(self, policy: Policy) -> None:

@@ -67,17 +67,20 @@ class WaitingRoom:
     def admit(self, moment: Moment, idle: Idle) -> list[Job]:
         """Deferred jobs to be queued now: their time has come, the peak's pace allows, or nobody else wants what is idle.
 
-        A job given that does not become QUEUED must enter again. Retries whose time has come become ready by themselves.
+        A job given that does not become QUEUED must enter again. Retries whose time has come become ready by themselves. `idle`
+        names every kind that workers take, if none of them is idle: without workers the pace stands still.
         """
-        self._deferral.update(moment.at)
+        served = {kind for kinds in idle for kind in kinds}
+        self._deferral.update(moment.at, served=bool(served))
         admitted: list[Job] = []
         for job in self._appointments.due(moment.now):
             if job.state is JobState.DEFERRED and not self.defers(job.tier, job.kind):
                 admitted.append(job)
             else:
                 self.kinds.of(job.kind).add(job, moment.at, front=job.state is not JobState.DEFERRED)
-        for kind in self.kinds.by_name.values():
-            admitted += kind.admit(moment, self.peak.pace)
+        for name, kind in self.kinds.by_name.items():
+            if name in served:
+                admitted += kind.admit(moment, self.peak.pace)
         return admitted + self._lending.lend(idle, moment, self._deferral.tiers)
 
     def expired(self, now: float) -> list[str]:
