@@ -16,11 +16,9 @@ from benchmarks.open_inference.graph import write_graph
 from benchmarks.open_inference.load import Target, rate
 from benchmarks.queue.processes import Client
 from benchmarks.queue_peers.environments import PeerAbsent, python_of
-from benchmarks.queue_peers.peers import Peer
 
 CACHE = Path(tempfile.gettempdir()) / "mezzotint-benchmark-peers"
 CONCURRENCY = (1, 8, 64)
-MLSERVER = Peer("mlserver", "", servers.MLSERVER_REQUIREMENTS, 0, 0, "")
 OURS, PEERS = "mezzotint", ("mlserver", "mlserver_batching")
 
 
@@ -34,12 +32,10 @@ async def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     async with AsyncExitStack() as stack:
         targets = {OURS: await stack.enter_async_context(servers.mezzotint(folder / OURS, graph))}
         try:
-            python = python_of(MLSERVER, options.cache, install=not options.no_install)
+            python = python_of(servers.MLSERVER, options.cache, install=not options.no_install)
             for name in PEERS:
                 batch = name.endswith("batching")
-                targets[name] = await stack.enter_async_context(
-                    servers.mlserver(folder / name, graph, python, batch=batch)
-                )
+                targets[name] = await stack.enter_async_context(servers.mlserver(folder / name, graph, python, batch=batch))
         except (PeerAbsent, servers.NotReady) as reason:
             figures["mlserver_absent"] = str(reason)
         client = stack.enter_context(Client())

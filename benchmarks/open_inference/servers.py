@@ -7,23 +7,35 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 
 from benchmarks.open_inference.graph import NAME
 from benchmarks.open_inference.load import Target
+from mezzotint.inference.quiet_onnxruntime import onnxruntime
+from mezzotint.runtime.tls import Authority
 from mezzotint_client import plan
 from mezzotint_client.process import ServiceProcess
 from mezzotint_client.suite import make_identities
-from mezzotint.runtime.tls import Authority
 
 HERE = Path(__file__).parent
 READY_SECONDS_MAX = 60.0
 BATCH_MAX = 64
-MLSERVER_VERSION = "1.7.1"
-# ONNX Runtime in the same version for both.
-MLSERVER_REQUIREMENTS = (f"mlserver=={MLSERVER_VERSION}", "onnxruntime==1.32.0")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a peer needs installed."""
+
+    name: str
+    requirements: tuple[str, ...]
+
+
+# ONNX Runtime in our own version.
+MLSERVER = Environment("mlserver", ("mlserver==1.7.1", f"onnxruntime=={onnxruntime.__version__}"))
 
 
 class NotReady(Exception):
@@ -60,7 +72,18 @@ async def mezzotint(folder: Path, graph: Path) -> AsyncIterator[Target]:
 
 @asynccontextmanager
 async def mlserver(folder: Path, graph: Path, python: Path, *, batch: bool) -> AsyncIterator[Target]:
-    """MLServer without its debugging, its worker process, metrics and TLS, each of which costs it time; `batch`: adaptive batching."""
+    """MLServer without its debugging, worker process, metrics and TLS, which cost it time; `batch`: with adaptive batching."""
+    port, process, log = _start(folder, graph, python, batch=batch)
+    try:
+        await _ready(f"{plan.HOST}:{port}", process, log)
+        yield Target(f"{plan.HOST}:{port}", None, typed=True)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _start(folder: Path, graph: Path, python: Path, *, batch: bool) -> "tuple[int, subprocess.Popen[bytes], Path]":
+    """Its port, its process and its log."""
     folder.mkdir(parents=True)
     shutil.copy(graph, folder / "model.onnx")
     shutil.copy(HERE / "mlserver_model.py", folder / "mlserver_model.py")
@@ -75,7 +98,7 @@ async def mlserver(folder: Path, graph: Path, python: Path, *, batch: bool) -> A
         "metrics_endpoint": None,
         "parallel_workers": 0,
     }
-    model = {"name": NAME, "implementation": "mlserver_model.OnnxModel", "parameters": {"uri": "./model.onnx"}}
+    model: dict[str, Any] = {"name": NAME, "implementation": "mlserver_model.OnnxModel", "parameters": {"uri": "./model.onnx"}}
     if batch:
         model |= {"max_batch_size": BATCH_MAX, "max_batch_time": 0.001}
     (folder / "settings.json").write_text(json.dumps(settings))
@@ -90,19 +113,14 @@ async def mlserver(folder: Path, graph: Path, python: Path, *, batch: bool) -> A
             stdout=output,
             stderr=output,
         )
-    try:
-        await _ready(f"{plan.HOST}:{grpc_port}", process, log)
-        yield Target(f"{plan.HOST}:{grpc_port}", None, typed=True)
-    finally:
-        process.terminate()
-        process.wait()
+    return grpc_port, process, log
 
 
 async def _ready(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     """Wait until the model answers. Raises NotReady."""
     end = asyncio.get_running_loop().time() + READY_SECONDS_MAX
     async with grpc.aio.insecure_channel(address) as opened:
-        call = opened.unary_unary("/inference.GRPCInferenceService/ModelReady")
+        call: Any = opened.unary_unary("/inference.GRPCInferenceService/ModelReady")
         name = b"\n" + bytes([len(NAME)]) + NAME.encode()
         while asyncio.get_running_loop().time() < end and process.poll() is None:
             try:
@@ -111,4 +129,8 @@ async def _ready(address: str, process: "subprocess.Popen[bytes]", log: Path) ->
             except grpc.aio.AioRpcError:
                 pass
             await asyncio.sleep(0.2)
-    raise NotReady(f"it did not answer: {' '.join(log.read_text(errors='replace').split())[-300:]}")
+    raise NotReady(f"it did not answer: {_end_of(log)}")
+
+
+def _end_of(log: Path) -> str:
+    return " ".join(log.read_text(errors="replace").split())[-300:]

@@ -1,13 +1,18 @@
 """From a request of the Open Inference Protocol to its response."""
 
 import asyncio
+import time
 from concurrent.futures import Executor
+from functools import partial
 
 from mezzotint.api.open_inference.tensors_pb2 import ModelInferRequest, ModelInferResponse
 from mezzotint.inference import tensor_contents, tensor_request
+from mezzotint.inference.tensor_call import TensorRequest
 from mezzotint.inference.tensor_model import TensorModel
 from mezzotint.inference.tensor_repository import TensorRepository
+from mezzotint.inference.tensor_runner import TensorRunner
 from mezzotint.inference.tensor_types import Array
+from mezzotint.runtime.errors import FieldInvalid
 
 # Messages of fewer bytes are decoded and encoded on the event loop: a thread would take longer to begin.
 INLINE_BYTES_MAX = 64 * 1024
@@ -24,15 +29,24 @@ class OpenInference:
     async def infer(self, request: ModelInferRequest) -> ModelInferResponse:
         """The response. Raises ModelNotFound, FieldInvalid, and what TensorRunner.run raises."""
         with self._repository.use(request.model_name, request.model_version) as runner:
-            model, loop = runner.model, asyncio.get_running_loop()
-            if request.ByteSize() <= INLINE_BYTES_MAX:
-                decoded = tensor_request.decode(request, model)
-            else:
-                decoded = await loop.run_in_executor(self._pool, tensor_request.decode, request, model)
+            decoded = await self._decode(request, runner)
             outputs = await runner.run(decoded)
             if sum(each.nbytes for each in outputs) <= INLINE_BYTES_MAX:
-                return encode(request, model, decoded.outputs, outputs)
-            return await loop.run_in_executor(self._pool, encode, request, model, decoded.outputs, outputs)
+                return encode(request, runner.model, decoded.outputs, outputs)
+            work = partial(encode, request, runner.model, decoded.outputs, outputs)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    async def _decode(self, request: ModelInferRequest, runner: TensorRunner) -> TensorRequest:
+        """The request as its model takes it. Raises FieldInvalid."""
+        began = time.perf_counter()
+        try:
+            if request.ByteSize() <= INLINE_BYTES_MAX:
+                return tensor_request.decode(request, runner.model)
+            work = partial(tensor_request.decode, request, runner.model)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except FieldInvalid:
+            runner.statistics.failed(began, time.perf_counter())
+            raise
 
 
 def encode(request: ModelInferRequest, model: TensorModel, names: tuple[str, ...], outputs: list[Array]) -> ModelInferResponse:

@@ -13,6 +13,7 @@ from mezzotint.runtime.errors import FieldInvalid
 LENGTH = struct.Struct("<I")
 # What NumPy can hold; shapes beyond it have no elements or could never be sent.
 DIMENSIONS_MAX = 32
+SMALL = ("INT8", "INT16", "UINT8", "UINT16")
 
 
 def from_raw(field: str, type_: TensorType, shape: Sequence[int], raw: bytes) -> Array:
@@ -40,10 +41,11 @@ def from_contents(field: str, type_: TensorType, shape: Sequence[int], contents:
         raise FieldInvalid.of(field, f"shape {list(shape)} takes {count} elements; {len(values)} came")
     if type_.name == BYTES:
         return shaped(field, np.array([text(field, each) for each in values], object), shape)
-    try:
-        return shaped(field, np.array(values, type_.dtype), shape)
-    except OverflowError as error:
-        raise FieldInvalid.of(field, f"a number does not fit {type_.name}: {error}") from error
+    array = np.array(values).astype(type_.dtype) if count else np.empty(0, type_.dtype)
+    # Small whole numbers share a list of larger ones.
+    if type_.name in SMALL and (array != values).any():
+        raise FieldInvalid.of(field, f"a number does not fit {type_.name}")
+    return shaped(field, array, shape)
 
 
 def to_raw(type_: TensorType, array: Array) -> bytes:
