@@ -1,7 +1,8 @@
 """One call of a tensor model for one or several requests, in a thread of the pool."""
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,14 +30,17 @@ class TensorRequest:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Seconds of one call by stage, when it began on the clock of time.perf_counter, and the rows and requests it had."""
+    """Seconds of one call by stage, when it began on the clock of time.perf_counter, and the rows it had.
 
-    began: float
-    compute_input: float
-    compute_infer: float
-    compute_output: float
-    rows: int
-    requests: int
+    `processor`: what the calling thread was busy for, which other programs do not prolong.
+    """
+
+    began: float = 0.0
+    compute_input: float = 0.0
+    compute_infer: float = 0.0
+    compute_output: float = 0.0
+    rows: int = 0
+    processor: float = math.inf
 
 
 # What a request came to: the outputs it asked for, or why there are none.
@@ -50,12 +54,12 @@ def call(model: TensorModel, requests: Sequence[TensorRequest]) -> list[tuple[Re
     except MezzotintError as error:
         if len(requests) > 1:
             return [call(model, [request])[0] for request in requests]
-        return [(error, Spent(time.perf_counter(), 0, 0, 0, 0, 1))]
+        return [(error, Spent())]
 
 
 def _together(model: TensorModel, requests: Sequence[TensorRequest]) -> list[tuple[Result, Spent]]:
     """All requests in one call. Raises FieldInvalid, Internal."""
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.thread_time()
     first = requests[0]
     if len(requests) == 1:
         inputs, names = first.inputs, first.outputs
@@ -65,16 +69,21 @@ def _together(model: TensorModel, requests: Sequence[TensorRequest]) -> list[tup
     gathered = time.perf_counter()
     outputs = dict(zip(names, model(names, inputs), strict=True))
     ran = time.perf_counter()
-    results: list[Result] = []
+    rows = sum(each.rows for each in requests)
     if model.settings.max_batch_size:
-        _check_rows(outputs, sum(each.rows for each in requests))
+        _check_rows(outputs, rows)
+    results = list(_apart(outputs, requests)) if len(requests) > 1 else [[outputs[name] for name in first.outputs]]
+    done = time.perf_counter()
+    spent = Spent(began, gathered - began, ran - gathered, done - ran, rows, time.thread_time() - busy)
+    return [(result, spent) for result in results]
+
+
+def _apart(outputs: dict[str, Array], requests: Sequence[TensorRequest]) -> Iterator[list[Array]]:
+    """Each request's own rows of the outputs it asked for."""
     row = 0
     for each in requests:
-        rows = slice(row, row := row + each.rows) if len(requests) > 1 else slice(None)
-        results.append([outputs[name][rows] if len(requests) > 1 else outputs[name] for name in each.outputs])
-    done = time.perf_counter()
-    spent = Spent(began, gathered - began, ran - gathered, done - ran, sum(each.rows for each in requests), len(requests))
-    return [(result, spent) for result in results]
+        yield [outputs[name][row : row + each.rows] for name in each.outputs]
+        row += each.rows
 
 
 def _check_rows(outputs: dict[str, Array], rows: int) -> None:
