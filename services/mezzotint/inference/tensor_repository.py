@@ -53,7 +53,7 @@ class TensorRepository:
     def use(self, name: str, version: str = "") -> Iterator[TensorRunner]:
         """A loaded version ("": the latest), not let go before the block ends. Raises ModelNotFound."""
         served = self._found(name)
-        runner = self._version(served, name, version)
+        runner = _chosen(served, name, version)
         served.users += 1
         try:
             yield runner
@@ -63,7 +63,7 @@ class TensorRepository:
 
     def runner(self, name: str, version: str = "") -> TensorRunner:
         """A loaded version ("": the latest), to be looked at. Raises ModelNotFound."""
-        return self._version(self._found(name), name, version)
+        return _chosen(self._found(name), name, version)
 
     def has(self, name: str, version: str = "") -> bool:
         """Whether a version ("": any) is loaded."""
@@ -125,15 +125,6 @@ class TensorRepository:
             raise ModelNotFound(f"no tensor model {name!r} is loaded; loaded: {listed or 'none'}", metadata={"models": listed})
         return served
 
-    def _version(self, served: Served, name: str, version: str) -> TensorRunner:
-        number = tensor_folder.version_of(version) if version else max(served.runners)
-        if number not in served.runners:
-            listed = ", ".join(str(each) for each in sorted(served.runners))
-            raise ModelNotFound(
-                f"version {version!r} of {name!r} is not loaded; loaded: {listed}", metadata={"versions": listed}
-            )
-        return served.runners[number]
-
     def _replace(self, name: str, new: Served | None) -> None:
         """Have new requests use `new`, or nothing; the older ones keep what they have."""
         old = self._served.pop(name, None)
@@ -152,3 +143,12 @@ class TensorRepository:
                 del self._leaving[name]
             served.gone.set()
             log.info("tensor model let go", model=name, versions=sorted(served.runners))
+
+
+def _chosen(served: Served, name: str, version: str) -> TensorRunner:
+    """A version of a loaded model ("": the latest). Raises ModelNotFound."""
+    number = tensor_folder.version_of(version) if version else max(served.runners)
+    if number not in served.runners:
+        listed = ", ".join(str(each) for each in sorted(served.runners))
+        raise ModelNotFound(f"version {version!r} of {name!r} is not loaded; loaded: {listed}", metadata={"versions": listed})
+    return served.runners[number]

@@ -1,6 +1,7 @@
 """Runs one version of a tensor model: requests wait in its batcher, calls run in the pool, all else on the event loop."""
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
@@ -94,10 +95,11 @@ class TensorRunner:
             if self._pace.is_short(_kind(batch)):
                 self._make(batch)
                 # One at a time: the loop has others to serve between them.
-                self._look_soon()
+                if self._batcher.size:
+                    self._look_soon()
                 return
             self._begin(batch)
-        if (wake := self._wake()) is not None:
+        if self._batcher.size and (wake := self._wake()) is not None:
             self._timer = self._loop.call_later(max(0.0, wake - now), self._look)
 
     def _wake(self) -> float | None:
@@ -132,7 +134,8 @@ class TensorRunner:
         for spent in calls.values():
             self.statistics.executed(spent)
         if self._may_be_short:
-            self._pace.took(_kind(batch), results[0][1].processor)
+            # A call that failed, or was made in parts since one of its requests did, proves nothing.
+            self._pace.took(_kind(batch), results[0][1].processor if len(calls) == 1 else math.inf)
         for each, (result, spent) in zip(batch, results, strict=True):
             if each.answer.done():
                 continue
