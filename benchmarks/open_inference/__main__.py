@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import json
 import os
-import statistics
 import sys
 import tempfile
 from contextlib import AsyncExitStack
@@ -13,7 +12,7 @@ from typing import Any
 
 from benchmarks.open_inference import ceiling, servers
 from benchmarks.open_inference.graph import write_graph
-from benchmarks.open_inference.load import Target, rate
+from benchmarks.open_inference.load import Plan, Target, compare
 from benchmarks.queue.processes import Client
 from benchmarks.queue_peers.environments import PeerAbsent, python_of
 
@@ -24,13 +23,13 @@ OURS, PEERS = "mezzotint", ("mlserver", "mlserver_batching")
 
 async def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """All figures of one run."""
-    seconds, rounds = (1.0, 1) if options.quick else (3.0, 5)
+    turn_seconds, rounds = (0.4, 4) if options.quick else (0.5, 30)
     graph = write_graph(folder / "graph" / "model.onnx")
     figures: dict[str, Any] = {"load_before": os.getloadavg()[0], "processors": os.cpu_count(), "quick": options.quick}
-    figures |= ceiling.measure(graph, seconds)
+    figures |= ceiling.measure(graph, 2 * turn_seconds)
     expected = ceiling.expected(graph)
     async with AsyncExitStack() as stack:
-        targets = {OURS: await stack.enter_async_context(servers.mezzotint(folder / OURS, graph))}
+        targets: dict[str, Target] = {OURS: await stack.enter_async_context(servers.mezzotint(folder / OURS, graph))}
         try:
             python = python_of(servers.MLSERVER, options.cache, install=not options.no_install)
             for name in PEERS:
@@ -40,28 +39,17 @@ async def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
             figures["mlserver_absent"] = str(reason)
         client = stack.enter_context(Client())
         for callers in CONCURRENCY:
-            figures |= await compared(client, targets, callers, seconds, rounds, expected)
+            figures |= await client.do(compare, targets, Plan(callers, turn_seconds, rounds, expected))
+            figures |= ahead(figures, callers)
+            print(json.dumps(figures), file=sys.stderr, flush=True)
     figures["load_after"] = os.getloadavg()[0]
     return figures
 
 
-async def compared(
-    client: Client, targets: dict[str, Target], callers: int, seconds: float, rounds: int, expected: bytes
-) -> dict[str, float]:
-    """The medians of some rounds, in each of which every server has its turn; and how far ahead of the better peer we are."""
-    taken: dict[str, list[dict[str, float]]] = {name: [] for name in targets}
-    for _ in range(rounds):
-        for name, target in targets.items():
-            taken[name].append(await client.do(rate, target, callers, seconds, expected))
-    figures = {
-        f"{name}_{field}_{callers}": statistics.median(each[field] for each in all_)
-        for name, all_ in taken.items()
-        for field in ("per_s", "p50_ms", "p99_ms")
-    }
-    if peers := [figures[f"{name}_per_s_{callers}"] for name in PEERS if name in targets]:
-        figures[f"ahead_{callers}"] = figures[f"{OURS}_per_s_{callers}"] / max(peers)
-    print("\n".join(f"{name:32} {value:12.2f}" for name, value in figures.items()), file=sys.stderr, flush=True)
-    return figures
+def ahead(figures: dict[str, Any], callers: int) -> dict[str, float]:
+    """How many times the requests a second of the better peer ours are."""
+    peers = [figures[field] for name in PEERS if (field := f"{name}_per_s_{callers}") in figures]
+    return {f"ahead_{callers}": figures[f"{OURS}_per_s_{callers}"] / max(peers)} if peers else {}
 
 
 def main() -> None:

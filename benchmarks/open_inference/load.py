@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
 import numpy as np
+import psutil
 import uvloop
 
 from benchmarks.open_inference.graph import FEATURES, INPUT, NAME, row
@@ -27,14 +30,28 @@ class Target:
     """A server; `data` is the folder with the certificates for calling it, None where it takes calls without TLS."""
 
     address: str
+    pid: int
     data: Path | None
     typed: bool = False
     """Send the row as a typed list, not as raw bytes."""
 
 
-def rate(target: Target, callers: int, seconds: float, expected: bytes) -> dict[str, float]:
-    """Requests a second and latencies in milliseconds. Raises AssertionError when an answer is wrong."""
-    return uvloop.run(_rate(target, callers, seconds, expected))
+@dataclass(frozen=True)
+class Plan:
+    """So many callers; each server has its turn of some seconds, in so many rounds, and must answer `expected`."""
+
+    callers: int
+    turn_seconds: float
+    rounds: int
+    expected: bytes
+
+
+def compare(targets: dict[str, Target], plan: Plan) -> dict[str, float]:
+    """For each server the medians of its turns. Raises AssertionError when an answer is wrong.
+
+    Requests a second, latencies in milliseconds, and microseconds of processor time of the server a request.
+    """
+    return uvloop.run(_compare(targets, plan))
 
 
 def message(*, typed: bool) -> bytes:
@@ -48,18 +65,41 @@ def message(*, typed: bool) -> bytes:
     return request.SerializeToString()
 
 
-async def _rate(target: Target, callers: int, seconds: float, expected: bytes) -> dict[str, float]:
+async def _compare(targets: dict[str, Target], plan: Plan) -> dict[str, float]:
+    async with AsyncExitStack() as stack:
+        calls: dict[str, Any] = {}
+        for name, target in targets.items():
+            opened = await stack.enter_async_context(_open(target))
+            calls[name] = opened.unary_unary(METHOD)
+            await _hammer(calls[name], message(typed=target.typed), plan.callers, WARM_SECONDS)
+        turns: dict[str, list[dict[str, float]]] = {name: [] for name in targets}
+        for number in range(plan.rounds):
+            # In turn first: whatever else the machine does meets all alike.
+            names = list(targets)[number % len(targets) :] + list(targets)[: number % len(targets)]
+            for name in names:
+                turns[name].append(await _turn(calls[name], targets[name], plan))
+    return {
+        f"{name}_{field}_{plan.callers}": statistics.median(each[field] for each in all_)
+        for name, all_ in turns.items()
+        for field in all_[0]
+    }
+
+
+async def _turn(call: Any, target: Target, plan: Plan) -> dict[str, float]:
     request = message(typed=target.typed)
-    async with _open(target) as opened:
-        call: Any = opened.unary_unary(METHOD)
-        _check(await call(request), expected)
-        await _hammer(call, request, callers, min(WARM_SECONDS, seconds))
-        began = time.perf_counter()
-        taken = await _hammer(call, request, callers, seconds)
-        spent = time.perf_counter() - began
-        _check(await call(request), expected)
+    _check(await call(request), plan.expected)
+    busy, began = _busy(target), time.perf_counter()
+    taken = await _hammer(call, request, plan.callers, plan.turn_seconds)
+    spent, busy = time.perf_counter() - began, _busy(target) - busy
     p50, p99 = np.percentile(taken, (50, 99)) * 1e3
-    return {"per_s": len(taken) / spent, "p50_ms": float(p50), "p99_ms": float(p99)}
+    cpu_us = busy / len(taken) * 1e6
+    return {"per_s": len(taken) / spent, "p50_ms": float(p50), "p99_ms": float(p99), "cpu_us": cpu_us}
+
+
+def _busy(target: Target) -> float:
+    """Seconds of processor time that the server has had."""
+    times = psutil.Process(target.pid).cpu_times()
+    return float(times.user + times.system)
 
 
 async def _hammer(call: Any, request: bytes, callers: int, seconds: float) -> list[float]:

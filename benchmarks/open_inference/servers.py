@@ -65,7 +65,7 @@ async def mezzotint(folder: Path, graph: Path) -> AsyncIterator[Target]:
     await process.start()
     try:
         await process.ready(Authority.open(data).identity("operator"), READY_SECONDS_MAX)
-        yield Target(address, data)
+        yield Target(address, process.pid, data)
     finally:
         await process.stop()
 
@@ -76,7 +76,7 @@ async def mlserver(folder: Path, graph: Path, python: Path, *, batch: bool) -> A
     port, process, log = _start(folder, graph, python, batch=batch)
     try:
         await _ready(f"{plan.HOST}:{port}", process, log)
-        yield Target(f"{plan.HOST}:{port}", None, typed=True)
+        yield Target(f"{plan.HOST}:{port}", process.pid, None, typed=True)
     finally:
         process.terminate()
         process.wait()

@@ -134,8 +134,9 @@ class TensorRunner:
         for spent in calls.values():
             self.statistics.executed(spent)
         if self._may_be_short:
+            kind, whole = _kind(batch), results[0][1]
             # A call that failed, or was made in parts since one of its requests did, proves nothing.
-            self._pace.took(_kind(batch), results[0][1].processor if len(calls) == 1 else math.inf)
+            self._pace.took(kind, whole.processor if whole.rows == kind[0] else math.inf)
         for each, (result, spent) in zip(batch, results, strict=True):
             if each.answer.done():
                 continue
