@@ -131,6 +131,18 @@ async def worker_there(stub: QueueServiceAsyncStub) -> None:
                 return
 
 
+def waiting(target: Target) -> int:
+    """How many jobs wait in the queue."""
+
+    async def run() -> int:
+        async with open_channel(target, "gateway") as opened:
+            async for stats in stub_of(opened).WatchStats(queue_pb2.WatchStatsRequest()):
+                return sum(tier.queued for tier in stats.tiers)
+        raise AssertionError("the queue tells its figures at once")
+
+    return uvloop.run(run())
+
+
 async def enqueue(stub: QueueServiceAsyncStub, jobs: int) -> list[str]:
     """Enqueue `jobs` over one stream and wait for every answer; gives their ids."""
     ids = []

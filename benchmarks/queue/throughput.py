@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -31,13 +32,14 @@ async def one_round(queue: QueueProcess, echoing: echo.Echo, caller: Client, siz
     """Each figure once, one after the other; also what one call or message costs the server in processor time."""
     bare, bare_process = Target(echoing.address, queue.target.data), psutil.Process(echoing.pid)
     seconds, jobs = sizes.seconds, sizes.batch_jobs
-    return {
+    figures = {
         **await seen("echo_unary", bare_process, caller.do(callers.echo_unary, bare, seconds)),
         **await seen("enqueue_unary", queue.seen, caller.do(callers.enqueue_unary, queue.target, seconds)),
         **await seen("echo_stream", bare_process, caller.do(callers.echo_stream, bare, jobs)),
-        **await seen("enqueue_batch", queue.seen, caller.do(callers.enqueue_batch, queue.target, jobs)),
-        "raw_sqlite_per_s": await caller.do(raw_per_s, queue.target.data, jobs),
     }
+    kept = await caller.do(callers.waiting, queue.target)
+    figures |= await seen("enqueue_batch", queue.seen, caller.do(callers.enqueue_batch, queue.target, jobs))
+    return figures | {"raw_sqlite_per_s": await caller.do(raw_per_s, queue.target.data / "raw", kept, jobs)}
 
 
 async def one_lifecycle(queue: QueueProcess, caller: Client, worker: Client, jobs: int) -> Figures:
@@ -60,6 +62,9 @@ async def lifecycle(target: Target, caller: Client, worker: Client, jobs: int) -
     return Rate(jobs / (ended - began), jobs)
 
 
-def raw_per_s(folder: Path, jobs: int) -> float:
-    """As many jobs put into a database directly."""
-    return raw_sqlite.jobs_per_s(folder, [record() for _ in range(jobs)])
+def raw_per_s(folder: Path, kept: int, jobs: int) -> float:
+    """As many jobs put directly into a database that has as many as the queue's had."""
+    folder.mkdir(exist_ok=True)
+    with closing(raw_sqlite.RawStore(folder)) as raw:
+        raw.put([record() for _ in range(kept - len(raw))])
+        return raw.put([record() for _ in range(jobs)])

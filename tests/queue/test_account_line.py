@@ -21,7 +21,7 @@ def job(number: int) -> Job:
 
 @given(STEPS)
 def test_a_line_holds_its_jobs_in_order(steps: list[tuple[str, int]]) -> None:
-    """Ensures that jobs are found, taken and removed with their tags whatever came before, those back at the front as well."""
+    """Ensures that jobs stand in the order of acceptance with their tags, those back again as well, whatever came before."""
     line = AccountLine()
     model: OrderedDict[str, tuple[Job, int]] = OrderedDict()
     taken: list[Job] = []
@@ -30,11 +30,11 @@ def test_a_line_holds_its_jobs_in_order(steps: list[tuple[str, int]]) -> None:
             line.add(job(number), choice)
             model[f"job_{number}"] = (job(number), choice)
         elif step in ("front", "back"):
-            # One that was taken before comes back, out of the order of acceptance as it may be.
+            # One that was taken before comes back, among others that were accepted before it or after.
             other = taken.pop(choice % len(taken)) if taken and step == "back" else job(number)
             line.add(other, choice, front=True)
             model[other.job_id] = (other, choice)
-            model.move_to_end(other.job_id, last=False)
+            model = OrderedDict(sorted(model.items(), key=lambda entry: entry[1][0].number))
         elif step == "take" and model:
             assert line.take() == model.popitem(last=False)[1]
             taken.append(job(number))

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mezzotint.queue.job import Job
+from mezzotint.queue.proportions import fill as fill_shares
 from mezzotint.queue.scheduler import Scheduler
 from mezzotint.queue.shares import TierShares
-from mezzotint.queue.shares import fill as fill_shares
 from mezzotint.queue.tiers import Tier
 from tests.queue.records import waiting
 
@@ -105,7 +105,7 @@ def test_a_debt_does_not_outweigh_the_floor_for_ever() -> None:
     scheduler = Scheduler((Tier("free", 1, 0.05), Tier("pro", 1)))
     fill(scheduler, "pro", "b", 1000)
     fill(scheduler, "free", "a", 1, cost_ms=86_400_000)
-    while scheduler.waiting()["free"]:
+    while scheduler.lines.waiting()["free"]:
         scheduler.pick(0)
     fill(scheduler, "free", "a", 1)
     first = next(second for second in range(1000) if (job := scheduler.pick(second)) and job.tier == "free")
@@ -158,7 +158,7 @@ def test_a_tier_that_sends_one_job_at_a_time_gains_nothing_by_it() -> None:
     fill(scheduler, "enterprise", "a", 3000)
     work: Counter[str] = Counter()
     for index in range(2000):
-        if not scheduler.waiting()["free"]:
+        if not scheduler.lines.waiting()["free"]:
             scheduler.add(waiting(f"one-{index}", tier="free"))
         job = scheduler.pick()
         assert job
@@ -171,7 +171,7 @@ def test_a_debt_is_paid_off_while_others_work() -> None:
     scheduler = Scheduler((Tier("free", 1), Tier("enterprise", 1)))
     fill(scheduler, "free", "a", 1, cost_ms=50_000)
     fill(scheduler, "enterprise", "b", 300)
-    while scheduler.waiting()["free"]:
+    while scheduler.lines.waiting()["free"]:
         scheduler.pick()
     for _ in range(100):
         scheduler.pick()
@@ -189,8 +189,8 @@ def test_debts_stay_small_whoever_comes_and_goes(rounds: list[tuple[set[str], in
     for present, cost_ms in rounds:
         chosen = shares.choose(present)
         shares.charge(chosen, cost_ms, present)
-        assert sum(shares.owed().values()) == pytest.approx(0, abs=1e-3)
-        assert max(map(abs, shares.owed().values())) <= 5000 * len(TIERS)
+        assert sum(shares.deficits.owed.values()) == pytest.approx(0, abs=1e-3)
+        assert max(map(abs, shares.deficits.owed.values())) <= 5000 * len(TIERS)
 
 
 def test_a_whale_takes_no_more_than_ninety_nine_small_accounts() -> None:
@@ -341,7 +341,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     @invariant()
     def nothing_is_lost(self) -> None:
         counts = Counter(job.tier for job in self.ready.values())
-        assert {tier: count for tier, count in self.scheduler.waiting().items() if count} == counts
+        assert {tier: count for tier, count in self.scheduler.lines.waiting().items() if count} == counts
         assert all(self.scheduler.outlook.ahead(job) is not None for job in self.ready.values())
 
 

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from mezzotint.api.inference.v1 import inference_pb2_grpc
+from mezzotint.api.open_inference.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server as add_open
 from mezzotint.api.queue.v1.queue_pb2_grpc import QueueServiceStub
 from mezzotint.inference import modes, readiness
 from mezzotint.inference.capacity import Capacity
@@ -15,12 +16,15 @@ from mezzotint.inference.denoising import DenoisingLoop
 from mezzotint.inference.embeddings import EmbeddingCache
 from mezzotint.inference.memory import memory_of
 from mezzotint.inference.onnx_engine import OnnxEngine
+from mezzotint.inference.open_inference import OpenInference
+from mezzotint.inference.open_inference_service import OpenInferenceServicer
 from mezzotint.inference.painter import Painter
 from mezzotint.inference.painting import Studio
 from mezzotint.inference.repository import Repository
 from mezzotint.inference.row_caps import RowCaps
 from mezzotint.inference.service import InferenceServicer
 from mezzotint.inference.settings import InferenceSettings
+from mezzotint.inference.tensor_repository import TensorRepository
 from mezzotint.inference.worker import Worker
 from mezzotint.inference.worker_name import worker_name
 from mezzotint.runtime import channel, clock
@@ -28,13 +32,13 @@ from mezzotint.runtime.blobs import Blobs
 from mezzotint.runtime.server import Server
 from mezzotint.runtime.tls import Identity, open_identity
 
-SERVICE = "mezzotint.api.inference.v1.InferenceService"
+SERVICE, OPEN = "mezzotint.api.inference.v1.InferenceService", "inference.GRPCInferenceService"
 
 
 async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callable[[int], None] = lambda port: None) -> None:
     """Serve until `stop` is set; `started` is told the port once the models are loaded and the default one draws."""
     identity = open_identity(settings.data, "inference", settings.hosts)
-    server, changed, ready = Server(settings, identity, [SERVICE]), asyncio.Event(), asyncio.Event()
+    server, changed, ready = Server(settings, identity, [SERVICE, OPEN]), asyncio.Event(), asyncio.Event()
     async with AsyncExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(settings.pool_threads, "pool"))
         thread = stack.enter_context(ThreadPoolExecutor(1, "denoiser"))
@@ -51,6 +55,9 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
         painter = Painter(repository, studio, settings.priorities)
         worker = await build_worker(settings, identity, painter, studio.capacity, stack) if settings.queue_address else None
         server.add(inference_pb2_grpc.add_InferenceServiceServicer_to_server, InferenceServicer(painter, repository))
+        tensor_pool = stack.enter_context(ThreadPoolExecutor(settings.tensor_threads, "tensors"))
+        tensors = TensorRepository(settings.tensor_models, tensor_pool)
+        server.add(add_open, OpenInferenceServicer(tensors, OpenInference(tensors, tensor_pool), server.draining))
         await server.start()
 
         async def work() -> None:
@@ -60,7 +67,8 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
                 await worker.run(settings.drain_seconds)
 
         async with asyncio.TaskGroup() as tasks:
-            parts = (loop.run(), work(), readiness.follow(server, SERVICE, repository, changed, ready))
+            follow = readiness.follow(server, SERVICE, repository, changed, ready)
+            parts = (loop.run(), work(), follow, readiness.follow_tensors(server, OPEN, tensors))
             background = [tasks.create_task(part) for part in parts]
             await stop.wait()
             await asyncio.gather(server.stop(), *([worker.drain(settings.drain_seconds)] if worker else []))

@@ -16,9 +16,10 @@ def number_of(job: Job | None) -> int:
 
 
 class AccountLine:
-    """Jobs are added at the end or the front, taken from the front in constant time, and found in O(log n).
+    """Jobs are added at the end or where they were before, taken from the front in constant time, and found in O(log n).
 
-    They stand in the order of acceptance but for those that came back to the front; these few are looked for one by one.
+    They stand in the order of acceptance but for those that were deferred until their time and came out of it; these few are
+    looked for one by one.
     """
 
     __slots__ = ("_gone", "_jobs", "_tags")
@@ -33,16 +34,18 @@ class AccountLine:
         return len(self._jobs) - self._gone
 
     def add(self, job: Job, tag: int, *, front: bool = False) -> None:
-        """A job waits behind all others, or before them."""
+        """A job waits behind all others, or before those that were accepted later."""
         if not front:
             self._jobs.append(job)
             self._tags.append(tag)
-        elif self._gone:
+            return
+        place = bisect_left(self._jobs, job.number, self._gone, key=number_of)
+        if place == self._gone > 0:
             self._gone -= 1
             self._jobs[self._gone], self._tags[self._gone] = job, tag
         else:
-            self._jobs.insert(0, job)
-            self._tags.insert(0, tag)
+            self._jobs.insert(place, job)
+            self._tags.insert(place, tag)
 
     def first(self) -> Job:
         """The job at the front; there must be one."""

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Iterator
 from itertools import count
 
-from mezzotint.queue.flows import Flow, Lane
+from mezzotint.queue.flows import AGED, NONE, Flow
 from mezzotint.queue.job import Job
 
 
@@ -31,7 +31,7 @@ class Aging:
         while self._order and self._order[0][0] <= now:
             flow = heapq.heappop(self._order)[2]
             flow.watched = False
-            if not flow.waiting or flow.lane in (Lane.NONE, Lane.AGED) or self._seconds is None:
+            if not flow.waiting or flow.lane in (NONE, AGED) or self._seconds is None:
                 continue
             if self._due(flow, self._seconds) <= now:
                 yield flow

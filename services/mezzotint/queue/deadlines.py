@@ -1,7 +1,7 @@
 """Things to do at a moment, kept in buckets of time so that most of them can be dropped again cheaply."""
 
 import heapq
-import math
+from math import ceil
 
 
 class Deadlines:
@@ -14,7 +14,7 @@ class Deadlines:
 
     def add(self, at: float, key: str) -> None:
         """`key` is due at `at`."""
-        bucket = math.ceil(at / self._grain)
+        bucket = ceil(at / self._grain)
         keys = self._buckets.get(bucket)
         if keys is None:
             keys = self._buckets[bucket] = set()
@@ -23,7 +23,7 @@ class Deadlines:
 
     def discard(self, at: float, key: str) -> None:
         """`key`, added for `at`, is not due any more; nothing happens if it was not or has been given."""
-        if keys := self._buckets.get(math.ceil(at / self._grain)):
+        if keys := self._buckets.get(ceil(at / self._grain)):
             keys.discard(key)
 
     def due(self, now: float) -> list[str]:

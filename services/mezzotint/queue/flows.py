@@ -22,6 +22,10 @@ class Lane(Enum):
     AGED = 3
 
 
+# To read a member of an enum from its class takes as long as a call.
+NONE, OLD, FRESH, AGED = Lane
+
+
 class Flow:
     """One account: its waiting jobs in order with their tags, its pass (the work it has had), and its jobs under way."""
 
@@ -33,7 +37,7 @@ class Flow:
         self.used = used
         self.tag = used
         self.in_flight = 0
-        self.lane = Lane.NONE
+        self.lane = NONE
         self.listed = False
         self.watched = False
         self.started_at = 0.0
@@ -48,26 +52,25 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self._lanes: dict[Lane, OrderedDict[str, Flow]] = {Lane.FRESH: OrderedDict(), Lane.AGED: OrderedDict()}
+        self.count = 0
+        """Accounts that may have a job started."""
+        self._fresh: OrderedDict[str, Flow] = OrderedDict()
+        self._aged: OrderedDict[str, Flow] = OrderedDict()
         self._old: list[tuple[int, int, int, Flow]] = []
         self._fresh_run = 0
         self._aged_run = False
         self._full = STALE_ENTRIES_MAX
         self._keys = count(1)
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
 
     def welcome(self, flow: Flow) -> None:
         """An account is back after a time without work: its next job goes before those of the others."""
-        self._enter(flow, Lane.FRESH)
+        self._enter(flow, FRESH)
 
     def promote(self, flow: Flow) -> None:
         """An account has waited too long: its next job goes before all others, after those promoted earlier."""
-        if flow.lane is not Lane.OLD:
+        if flow.lane is not OLD:
             self.place(flow)
-        self._enter(flow, Lane.AGED)
+        self._enter(flow, AGED)
 
     def place(self, flow: Flow) -> None:
         """Put an account where its work and its jobs under way say; where it was before counts no longer, but for its age."""
@@ -75,20 +78,20 @@ class Turns:
             self._old = [entry for entry in self._old if _current(entry)]
             heapq.heapify(self._old)
             self._full = STALE_ENTRIES_MAX + 2 * len(self._old)
-        if flow.lane is not Lane.AGED:
-            self._enter(flow, Lane.OLD)
+        if flow.lane is not AGED:
+            self._enter(flow, OLD)
         flow.key = next(self._keys)
         heapq.heappush(self._old, (flow.used, flow.in_flight, flow.key, flow))
 
     def drop(self, flow: Flow) -> None:
         """An account has no work any more, or may have no more under way."""
-        self._enter(flow, Lane.NONE)
+        self._enter(flow, NONE)
 
     def next(self) -> Flow:
         """The account whose turn it is; it is the caller's to place again if it still has work."""
         while self._old and not _current(self._old[0]):
             heapq.heappop(self._old)
-        fresh, aged = self._lanes[Lane.FRESH], self._lanes[Lane.AGED]
+        fresh, aged = self._fresh, self._aged
         self._fresh_run = self._fresh_run if fresh else 0
         self._aged_run = bool(aged) and not (self._aged_run and (fresh or self._old))
         if self._aged_run:
@@ -103,15 +106,19 @@ class Turns:
         return flow
 
     def _enter(self, flow: Flow, lane: Lane) -> None:
-        self._count += (lane is not Lane.NONE) - (flow.lane is not Lane.NONE)
-        if left := self._lanes.get(flow.lane):
-            left.pop(flow.account_id, None)
+        self.count += (lane is not NONE) - (flow.lane is not NONE)
+        if flow.lane is FRESH:
+            del self._fresh[flow.account_id]
+        elif flow.lane is AGED:
+            del self._aged[flow.account_id]
         flow.lane = lane
-        if lane in self._lanes:
-            self._lanes[lane][flow.account_id] = flow
+        if lane is FRESH:
+            self._fresh[flow.account_id] = flow
+        elif lane is AGED:
+            self._aged[flow.account_id] = flow
 
 
 def _current(entry: tuple[int, int, int, Flow]) -> bool:
     """The account is where this entry says."""
     flow = entry[3]
-    return flow.key == entry[2] and flow.lane in (Lane.OLD, Lane.AGED)
+    return flow.key == entry[2] and flow.lane in (OLD, AGED)

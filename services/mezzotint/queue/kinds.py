@@ -1,7 +1,7 @@
-"""The jobs of one kind that wait: ready ones, deferred ones, and how fast they are handed out. Pure."""
+"""The jobs that wait, by kind: ready ones, deferred ones, and how fast they are handed out. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,8 +9,8 @@ from mezzotint.queue.eta import Forecast
 from mezzotint.queue.job import Job, JobState
 from mezzotint.queue.rates import GrantRate
 from mezzotint.queue.scheduler import Scheduler
-from mezzotint.queue.sideline import Sideline
-from mezzotint.queue.tiers import Policy, Tier
+from mezzotint.queue.sideline import Sidelines
+from mezzotint.queue.tiers import Policy
 
 # Taken for the capacity before one is measured: one device, in ms of work a second.
 CAPACITY_UNMEASURED = 1000.0
@@ -39,29 +39,29 @@ class Kind:
 
     def __init__(self, policy: Policy) -> None:
         self.scheduler = Scheduler(policy.tiers)
-        self.sidelines: dict[str, Sideline] = {}
-        self._tiers: Mapping[str, Tier] = {tier.name: tier for tier in policy.tiers}
+        self.sidelines = Sidelines(policy)
         self._rate = GrantRate()
         self._forecast = Forecast()
         self._granted_ms = self._grants = 0
-        self._sampled_at = -1.0
+        self._sample_at = 0.0
 
     def add(self, job: Job, at: float, *, front: bool = False) -> None:
         """A job begins to wait in its state, QUEUED or DEFERRED."""
         if job.state is JobState.DEFERRED:
-            self._sideline(job.tier).add(job, front=front)
+            self.sidelines.loans.discard(job.job_id)
+            self.sidelines.of(job.tier).add(job, front=front)
         else:
             self.scheduler.add(job, front=front)
-        if not front and at - self._sampled_at >= SAMPLE_SECONDS and (plain := self._plain(job, at)) is not None:
-            self._sampled_at = at
-            self._forecast.expect(job.job_id, _line(job), at, plain, self._rate.pause())
+        if at >= self._sample_at and not front:
+            self._sample(job, at)
 
     def discard(self, job: Job, *, for_good: bool = True) -> bool:
         """A job waits no more; False when it did not. Not `for_good`: what was expected of it still holds."""
         if for_good:
+            self.sidelines.loans.discard(job.job_id)
             self._forecast.forget(job.job_id)
         if job.state is JobState.DEFERRED:
-            return self._sideline(job.tier).discard(job)
+            return self.sidelines.of(job.tier).discard(job)
         return self.scheduler.discard(job)
 
     def pick(self, moment: Moment) -> Job | None:
@@ -70,23 +70,23 @@ class Kind:
         if job:
             self._granted_ms += job.cost_ms
             self._grants += 1
+            self.sidelines.loans.discard(job.job_id)
             self._forecast.start(job.job_id, moment.at)
         return job
 
     def admit(self, moment: Moment, pace: float) -> list[Job]:
         """The jobs that are deferred no longer; `pace` in multiples of the floor rate."""
-        jobs: list[Job] = []
-        for tier, sideline in self.sidelines.items():
-            if tier not in self.scheduler.outlook.paused:
-                jobs += sideline.admit(*moment, self._admission_rate(tier, moment.at, pace))
-        return jobs
+        rate = self._rate.per_second(moment.at) or CAPACITY_UNMEASURED
+        return self.sidelines.admit(*moment, rate * pace, self.scheduler.lines.paused)
+
+    def deferred(self) -> list[str]:
+        """The tiers whose deferred jobs may be admitted now."""
+        return [name for name, line in self.sidelines.by_tier.items() if line and name not in self.scheduler.lines.paused]
 
     def replace(self, policy: Policy) -> None:
         """Other promises from now on."""
-        self._tiers = {tier.name: tier for tier in policy.tiers}
         self.scheduler.replace(policy.tiers)
-        for name, sideline in self.sidelines.items():
-            sideline.replace(self._tier(name))
+        self.sidelines.replace(policy)
 
     def observe(self, at: float, *, served: bool) -> None:
         """After a round of picks: what is ready has to wait for the workers, if this kind is `served` by any."""
@@ -97,8 +97,8 @@ class Kind:
     def place(self, job: Job, at: float, pace: float = 1.0) -> Place | None:
         """Where a job stands; None when it does not wait here."""
         if job.state is JobState.DEFERRED:
-            before = self._sideline(job.tier).before(job)
-            position = before[0] + self.scheduler.waiting().get(job.tier, 0) if before else None
+            before = self.sidelines.of(job.tier).before(job)
+            position = before[0] + self.scheduler.lines.waiting().get(job.tier, 0) if before else None
         else:
             ahead = self.scheduler.outlook.ahead(job)
             position = ahead.jobs if ahead else None
@@ -110,6 +110,13 @@ class Kind:
         eta = self._forecast.eta(_line(job), plain, self._rate.pause())
         return Place(position, eta.p50, eta.p90)
 
+    def _sample(self, job: Job, at: float) -> None:
+        """Remember what is expected of a job, to be compared with what comes; the next one's turn is in a while."""
+        self._sample_at = at + SAMPLE_SECONDS
+        plain = self._plain(job, at)
+        if plain is not None:
+            self._forecast.expect(job.job_id, _line(job), at, plain, self._rate.pause())
+
     def _plain(self, job: Job, at: float, pace: float = 1.0) -> float | None:
         """Seconds of work ahead at the measured rate; None while that says nothing of the job."""
         rate = self._rate.per_second(at)
@@ -119,36 +126,64 @@ class Kind:
         if job.state is not JobState.DEFERRED:
             ahead = self.scheduler.outlook.ahead(job)
             return None if ahead is None or ahead.held_up else ahead.own_ms / (rate * share)
-        before = self._sideline(job.tier).before(job)
-        if before is None or job.tier in self.scheduler.outlook.paused:
+        before = self.sidelines.of(job.tier).before(job)
+        if before is None or job.tier in self.scheduler.lines.paused:
             return None
         queued_ms = self.scheduler.outlook.cost_ms(job.tier)
-        return (before[1] + queued_ms) / min(share * rate, self._admission_rate(job.tier, at, pace))
+        return (before[1] + queued_ms) / min(share * rate, self.sidelines.rate(job.tier, rate * pace))
 
-    def _admission_rate(self, name: str, at: float, pace: float) -> float:
-        """Work of deferred jobs to admit, in ms a second; all that can be done when the tier is deferred no longer."""
-        tier = self._tier(name)
-        part = tier.share_min if tier.deferrable else 1.0
-        return part * pace * (self._rate.per_second(at) or CAPACITY_UNMEASURED)
 
-    def _tier(self, name: str) -> Tier:
-        return self._tiers.get(name) or Tier(name)
+class Kinds:
+    """Every kind that a job has been of, each with the policy and the pauses that are in force."""
 
-    def _sideline(self, name: str) -> Sideline:
-        sideline = self.sidelines.get(name)
-        if sideline is None:
-            sideline = self.sidelines[name] = Sideline(self._tier(name))
-        return sideline
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._paused: frozenset[str] = frozenset()
+        self.by_name: dict[str, Kind] = {}
+
+    def of(self, name: str) -> Kind:
+        """A kind, made when it is needed."""
+        kind = self.by_name.get(name)
+        if kind is None:
+            kind = self.by_name[name] = Kind(self._policy)
+            kind.scheduler.pause(self._paused)
+        return kind
+
+    def others_wait(self, tiers: Collection[str]) -> bool:
+        """Jobs of other tiers than these wait to be picked."""
+        lines = (line for kind in self.by_name.values() for line in kind.scheduler.lines.waiting().items())
+        return any(count for tier, count in lines if tier not in tiers)
+
+    def deferred(self, tier: str, kind: str) -> bool:
+        """Deferred jobs of the tier and kind wait."""
+        found = self.by_name.get(kind)
+        return bool(found and found.sidelines.by_tier.get(tier))
+
+    def give_way(self, tiers: frozenset[str]) -> None:
+        """From now on exactly these tiers get their minimum share and what the others leave, and no more."""
+        for kind in self.by_name.values():
+            kind.scheduler.give_way(tiers)
+
+    def pause(self, tiers: frozenset[str]) -> None:
+        """The jobs of exactly these tiers are not picked from now on."""
+        self._paused = tiers
+        for kind in self.by_name.values():
+            kind.scheduler.pause(tiers)
+
+    def replace(self, policy: Policy) -> None:
+        """Another policy is in force from now on, for jobs that wait as well."""
+        self._policy = policy
+        for kind in self.by_name.values():
+            kind.replace(policy)
+
+    def aged(self) -> Counter[str]:
+        """By tier, the starts and admissions that were moved up because an account had waited for too long."""
+        found: Counter[str] = Counter()
+        for kind in self.by_name.values():
+            found.update(kind.scheduler.lines.aged())
+            found.update(kind.sidelines.aged())
+        return found
 
 
 def _line(job: Job) -> str:
     return f"{job.tier}/{job.state.name}"
-
-
-def aged(kinds: Iterable[Kind]) -> Counter[str]:
-    """By tier, the starts and admissions that were moved up because an account had waited for too long."""
-    found: Counter[str] = Counter()
-    for kind in kinds:
-        found.update(kind.scheduler.aged())
-        found.update({tier: sideline.aged for tier, sideline in kind.sidelines.items()})
-    return found

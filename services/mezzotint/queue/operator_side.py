@@ -41,7 +41,7 @@ class OperatorSide:
         draining: asyncio.Event,
     ) -> None:
         def apply(paused: frozenset[str]) -> None:
-            scheduling.room.pause(paused)
+            scheduling.room.kinds.pause(paused)
             dispatcher.wake()
 
         policy, store = scheduling.policy, SqliteOperatorStore(engine)

@@ -20,13 +20,21 @@ class Ranks:
         self.count = 0
         self.cost_ms = 0
 
-    def add(self, tag: int, cost_ms: int) -> None:
-        """A job of `cost_ms` waits at `tag`."""
-        self._change(tag, 1, cost_ms)
+    def add(self, tag: int, cost_ms: int, jobs: int = 1) -> None:
+        """A job of `cost_ms` waits at `tag`, or several of so much together."""
+        self.count += jobs
+        self.cost_ms += cost_ms
+        leaf = tag >> GRAIN_BITS
+        noted = self._noted.get(leaf)
+        if noted is None:
+            self._noted[leaf] = [jobs, cost_ms]
+        else:
+            noted[0] += jobs
+            noted[1] += cost_ms
 
     def remove(self, tag: int, cost_ms: int) -> None:
         """A job that was added waits no more."""
-        self._change(tag, -1, -cost_ms)
+        self.add(tag, -cost_ms, -1)
 
     def before(self, tag: int) -> tuple[int, int]:
         """The jobs before `tag` and their work in milliseconds."""
@@ -41,17 +49,6 @@ class Ranks:
                     cost_ms += found[1]
             node >>= FANOUT_BITS
         return count, cost_ms
-
-    def _change(self, tag: int, jobs: int, cost_ms: int) -> None:
-        self.count += jobs
-        self.cost_ms += cost_ms
-        leaf = tag >> GRAIN_BITS
-        noted = self._noted.get(leaf)
-        if noted is None:
-            self._noted[leaf] = [jobs, cost_ms]
-        else:
-            noted[0] += jobs
-            noted[1] += cost_ms
 
     def _bring_in(self) -> None:
         noted = self._noted

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from mezzotint.queue.census import Census, TierCount
-from mezzotint.queue.kinds import aged
 from mezzotint.queue.pauses import Pauses
 from mezzotint.queue.peak import PeakMode
 from mezzotint.queue.roster import Roster
@@ -46,7 +45,7 @@ class StatsBoard:
 
     def read(self) -> Stats:
         """The figures of now."""
-        workers, moved_up, peak = self._roster.all(), aged(self._room.kinds.values()), self._room.peak
+        workers, moved_up, peak = self._roster.all(), self._room.kinds.aged(), self._room.peak
         return Stats(
             [TierStats(each, each.tier in self._pauses.tiers, moved_up[each.tier]) for each in self._census.tiers()],
             len(workers),

@@ -1,10 +1,8 @@
 """The jobs of one tier that wait, in an order fair to its accounts: stride scheduling charged with the cost of the work."""
 
-import heapq
-from itertools import count
-
+from mezzotint.queue.accounts import Accounts
 from mezzotint.queue.aging import Aging
-from mezzotint.queue.flows import Flow, Lane, Turns
+from mezzotint.queue.flows import FRESH, NONE, Flow, Turns
 from mezzotint.queue.job import Job
 from mezzotint.queue.ranks import Ranks
 from mezzotint.queue.tiers import Tier
@@ -21,12 +19,8 @@ class TierLine:
     def __init__(self, tier: Tier) -> None:
         self._running_max = tier.account_running_max
         self._aging = Aging(tier.wait_max_seconds)
-        self._flows: dict[str, Flow] = {}
+        self.accounts = Accounts()
         self._turns = Turns()
-        self._idle: list[tuple[int, int, Flow]] = []
-        self._keys = count(1)
-        self._now = 0
-        self._latest = 0
         self.ranks = Ranks()
         self.aged = 0
         """Times that an account was moved up because it had waited for too long."""
@@ -37,19 +31,21 @@ class TierLine:
     @property
     def ready(self) -> bool:
         """A job could be started now."""
-        return len(self._turns) > 0
+        return self._turns.count > 0
 
     def add(self, job: Job, *, front: bool = False) -> None:
-        """A job waits: behind the account's others, or before them when it waited already."""
-        flow = self._flow(job)
-        first = not flow.waiting
-        back = first and flow.used <= self._now and not flow.in_flight
+        """A job waits: behind the account's others, or, when it waited already, before those accepted later."""
+        accounts, cost_ms = self.accounts, job.cost_ms
+        flow = accounts.open(job.account_id)
+        first = flow.lane is NONE and not flow.waiting
+        back = first and flow.used <= accounts.now and not flow.in_flight
         if first:
-            flow.used = flow.tag = max(flow.used, self._now)
-        tag = flow.used if front else max(flow.tag, flow.used)
-        flow.tag = max(flow.tag, tag + job.cost_ms)
+            flow.used = flow.tag = max(flow.used, accounts.now)
+        tag = flow.used if front or flow.tag < flow.used else flow.tag
+        if flow.tag < tag + cost_ms:
+            flow.tag = tag + cost_ms
         flow.waiting.add(job, tag, front=front)
-        self.ranks.add(tag, job.cost_ms)
+        self.ranks.add(tag, cost_ms)
         if back:
             self._turns.welcome(flow)
             self._aging.watch(flow)
@@ -58,14 +54,14 @@ class TierLine:
 
     def discard(self, job: Job) -> bool:
         """A job waits no more; False when it did not."""
-        flow = self._flows.get(job.account_id)
+        flow = self.accounts.find(job.account_id)
         tag = flow.waiting.remove(job) if flow else None
         if flow is None or tag is None:
             return False
         self.ranks.remove(tag, job.cost_ms)
         if not flow.waiting:
             self._turns.drop(flow)
-            self._rest(flow)
+            self.accounts.rest(flow, empty=not self.ranks.count)
         return True
 
     def pop(self, now: float = 0.0) -> Job:
@@ -76,46 +72,45 @@ class TierLine:
         flow = self._turns.next()
         job, tag = flow.waiting.take()
         self.ranks.remove(tag, job.cost_ms)
-        self._now = max(self._now, flow.used)
-        self._charge(flow, job)
+        self.accounts.serve(flow)
+        self.accounts.charge(flow, job.cost_ms)
         flow.started_at = now
         if flow.waiting:
             self._seat(flow)
-        self._settle_time()
+        self.accounts.settle(empty=not self.ranks.count)
         return job
 
     def hold(self, job: Job) -> None:
         """A job is under way that was not popped here, after a restart."""
-        flow = self._flow(job)
-        self._charge(flow, job)
+        flow = self.accounts.open(job.account_id)
+        self.accounts.charge(flow, job.cost_ms)
         if flow.waiting:
             self._seat(flow)
 
     def release(self, job: Job, cost_ms: int) -> None:
         """A job is no longer under way; what it was charged is corrected to what it cost, 0 if it was not begun."""
-        flow = self._flows[job.account_id]
-        flow.in_flight -= 1
-        assert flow.in_flight >= 0, f"{job.job_id} was not under way"
-        flow.used += cost_ms - job.cost_ms
-        if flow.waiting and flow.lane is not Lane.FRESH:
+        flow = self.accounts.find(job.account_id)
+        assert flow, f"{job.job_id} was not under way"
+        self.accounts.finish(flow, cost_ms - job.cost_ms)
+        if not flow.waiting:
+            self.accounts.rest(flow, empty=not self.ranks.count)
+        elif flow.lane is not FRESH:
             self._seat(flow)
-        elif not flow.waiting:
-            self._rest(flow)
 
     def replace(self, tier: Tier) -> None:
         """The tier promises something else from now on."""
         self._running_max = tier.account_running_max
         self._aging = Aging(tier.wait_max_seconds)
-        for flow in self._flows.values():
+        for flow in self.accounts:
             flow.watched = False
-            if flow.waiting and flow.lane is not Lane.FRESH:
+            if flow.waiting and flow.lane is not FRESH:
                 self._seat(flow)
             elif flow.waiting:
                 self._aging.watch(flow)
 
     def before(self, job: Job) -> tuple[int, int] | None:
         """The jobs of the tier expected to start before this one and their work in ms; None when it does not wait."""
-        flow = self._flows.get(job.account_id)
+        flow = self.accounts.find(job.account_id)
         tag = flow.waiting.tag(job) if flow else None
         return None if tag is None else self.ranks.before(tag)
 
@@ -123,17 +118,11 @@ class TierLine:
         """The job that waits is expected to wait for others of its own account to end."""
         if self._running_max is None:
             return False
-        flow = self._flows[job.account_id]
+        flow = self.accounts.open(job.account_id)
         tag = flow.waiting.tag(job)
         assert tag is not None, f"{job.job_id} does not wait"
         own = (tag - flow.used) / max(1, flow.tag - flow.used) * len(flow.waiting)
         return flow.in_flight + round(own) >= self._running_max
-
-    def _flow(self, job: Job) -> Flow:
-        flow = self._flows.get(job.account_id)
-        if flow is None:
-            flow = self._flows[job.account_id] = Flow(job.account_id, self._now)
-        return flow
 
     def _seat(self, flow: Flow) -> None:
         """An account with work gets its place among the others, unless it has as much under way as it may."""
@@ -142,32 +131,3 @@ class TierLine:
         else:
             self._turns.place(flow)
             self._aging.watch(flow)
-
-    def _charge(self, flow: Flow, job: Job) -> None:
-        flow.used += job.cost_ms
-        flow.in_flight += 1
-        self._latest = max(self._latest, flow.used)
-
-    def _rest(self, flow: Flow) -> None:
-        """The account has nothing that waits: it is remembered only while it is ahead of the others or has work under way."""
-        if not flow.in_flight and not flow.listed:
-            self._list_idle(flow)
-        self._settle_time()
-
-    def _settle_time(self) -> None:
-        """Move the tier's time on when nobody waits, and forget idle accounts that it has passed."""
-        if not self.ranks.count:
-            self._now = max(self._now, self._latest)
-        while self._idle and self._idle[0][0] <= self._now:
-            flow = heapq.heappop(self._idle)[2]
-            flow.listed = False
-            if flow.waiting or flow.in_flight:
-                continue
-            if flow.used > self._now:
-                self._list_idle(flow)
-            else:
-                del self._flows[flow.account_id]
-
-    def _list_idle(self, flow: Flow) -> None:
-        flow.listed = True
-        heapq.heappush(self._idle, (flow.used, next(self._keys), flow))

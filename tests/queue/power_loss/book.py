@@ -1,5 +1,6 @@
 """What was acknowledged, kept by the caller; and the comparison of a store with it."""
 
+import dataclasses
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -8,16 +9,15 @@ from mezzotint.queue import transitions
 from mezzotint.queue.engine import Engine, JobQuery
 from mezzotint.queue.job import Job, JobEvent, JobState, NewJob, Transition
 from mezzotint.queue.sqlite_engine import SqliteEngine
-from mezzotint.runtime.errors import JobNotFound, ServerOverloaded
+from mezzotint.queue.sqlite_operator_store import SqliteOperatorStore
+from mezzotint.runtime.errors import JobNotFound, MezzotintError, ServerOverloaded, StorageFull
+from tests.queue.power_loss.lost import Lost
+from tests.queue.power_loss.paused import PausedTiers
 from tests.queue.records import admit
 
 EVERYTHING = JobQuery("", frozenset(), 0, 1_000_000)
-TABLES = ("registry", "job", "finished", "body", "event")
+TABLES = ("registry", "job", "finished", "body", "event", "label", "pause")
 Counts = tuple[int, ...]
-
-
-class Lost(AssertionError):
-    """A store is not what was acknowledged."""
 
 
 @dataclass
@@ -63,10 +63,14 @@ class Entry:
 
 @dataclass
 class Book:
-    """Every job that was asked for, by id. `forgetting` are those that a call under way drops."""
+    """Every job that was asked for, by id, and the paused tiers. `forgetting` are jobs that a call under way drops, `redriving`
+    failed ones with the new jobs that a call under way marks them with.
+    """
 
     entries: dict[str, Entry] = field(default_factory=dict)
+    paused: PausedTiers = field(default_factory=PausedTiers)
     forgetting: set[str] = field(default_factory=set)
+    redriving: dict[str, str] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
 
     def note(self, change: Transition, new: NewJob | None = None) -> Entry:
@@ -75,9 +79,42 @@ class Book:
         self.touched.add(job_id)
         if new:
             self.entries[job_id] = Entry(new, None, [], change)
+            if new.redrives:
+                self.redriving[new.redrives] = job_id
         entry = self.entries[job_id]
         entry.change = change
         return entry
+
+    def accepted(self, entry: Entry, job: Job) -> None:
+        """A new job was kept; one that redrives another marked that one in the same change."""
+        entry.settle(job)
+        if entry.new.redrives:
+            self._mark(entry.new.redrives)
+
+    def refused(self, entry: Entry, refusal: MezzotintError) -> None:
+        """A new job was not kept, and nothing was marked. A redrive is refused when its job is marked or gone, and not else."""
+        assert entry.change
+        if entry.seen:
+            raise Lost(f"{entry.change} was read and refused")
+        redriven = entry.new.redrives
+        dead = self.entries.get(redriven)
+        gone, marked = dead is None or redriven in self.forgetting, dead is None or bool(dead.job and dead.job.redriven_by)
+        if not isinstance(refusal, StorageFull) and not (gone if isinstance(refusal, JobNotFound) else marked):
+            raise Lost(f"a redrive of {dead} was refused: {refusal}")
+        del self.entries[entry.change.job.job_id]
+        self.redriving.pop(redriven, None)
+
+    def read(self, entry: Entry, before: Job | None, job: Job, result: bytes) -> None:
+        """Somebody who began at `before` has read a record, and with it perhaps the mark of a redrive under way."""
+        mark = entry.job.redriven_by if entry.job else ""
+        if mark and not job.redriven_by and not (before and before.redriven_by):
+            job = replace(job, redriven_by=mark)  # the mark came while it was read
+        elif job.redriven_by and not mark:
+            if self.redriving.get(job.job_id) != job.redriven_by:
+                raise Lost(f"read {job}, which nobody redrives")
+            self.entries[job.redriven_by].seen = True
+            job = replace(job, redriven_by="")
+        entry.read(before, job, result)
 
     def finished_before(self, moment: float) -> list[str]:
         """Jobs that were final before a moment, in the order in which they became so."""
@@ -93,6 +130,8 @@ class Book:
         """
         found = {job.job_id: job for job in await engine.search(EVERYTHING)}
         self._settle_forgetting(set(found))
+        self._settle_redrives(set(found))
+        self.paused.compare(await SqliteOperatorStore(engine).paused())
         for job_id, entry in list(self.entries.items()):
             self._settle(job_id, entry, found.pop(job_id, None))
         if found:
@@ -102,6 +141,7 @@ class Book:
             raise Lost("the unfinished jobs are not those that are recovered")
         if await count_rows(engine) != self._rows():
             raise Lost(f"rows {await count_rows(engine)}, of jobs {self._rows()} in {TABLES}")
+        await self._compare_indexes(engine, jobs)
         for job_id in self.touched:
             await self._compare_one(engine, job_id)
         self.touched.clear()
@@ -114,6 +154,21 @@ class Book:
             for job_id in self.forgetting:
                 del self.entries[job_id]
         self.forgetting = set()
+
+    def _settle_redrives(self, found: set[str]) -> None:
+        """The new job of a redrive and the mark are one change: whoever finds the one must find the other."""
+        for redriven, job_id in list(self.redriving.items()):
+            if job_id in found:
+                self._mark(redriven)
+        self.redriving.clear()
+
+    def _mark(self, redriven: str) -> None:
+        job_id = self.redriving.pop(redriven)
+        self.touched.add(redriven)
+        if (entry := self.entries.get(redriven)) and entry.job:  # else it was forgotten meanwhile
+            if entry.job.redriven_by:
+                raise Lost(f"{redriven} was redriven by {entry.job.redriven_by}, and again by {job_id}")
+            entry.job = replace(entry.job, redriven_by=job_id)
 
     def _settle(self, job_id: str, entry: Entry, found: Job | None) -> None:
         if entry.change and found and replace(entry.change.job, number=found.number) == found:
@@ -130,7 +185,17 @@ class Book:
     def _rows(self) -> Counts:
         entries = self.entries.values()
         final = sum(1 for entry in entries if entry.job and entry.job.state.final)
-        return len(entries), len(entries) - final, final, len(entries), sum(len(entry.history) for entry in entries)
+        events, labels = sum(len(entry.history) for entry in entries), sum(len(entry.new.labels) for entry in entries)
+        return len(entries), len(entries) - final, final, len(entries), events, labels, len(self.paused.tiers)
+
+    async def _compare_indexes(self, engine: SqliteEngine, jobs: list[Job]) -> None:
+        """What finds dead jobs, and jobs by their labels, has them all and no others."""
+        dead = {job.job_id for job in jobs if job.state is JobState.FAILED and not job.redriven_by}
+        if (found := {job.job_id for job in await engine.search(dataclasses.replace(EVERYTHING, dead=True))}) != dead:
+            raise Lost(f"{sorted(found)} are listed as dead, acknowledged were {sorted(dead)}")
+        labels = {(*label, job.number) for job in jobs for label in job.labels}
+        if (rows := await engine.reader.run(lambda reading: set(reading.execute("SELECT * FROM label")))) != labels:
+            raise Lost(f"the labels are {sorted(rows)}, acknowledged were {sorted(labels)}")
 
     async def _compare_one(self, engine: Engine, job_id: str) -> None:
         """Its events, result and request id."""

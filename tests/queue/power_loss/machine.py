@@ -9,8 +9,8 @@ import apsw
 from mezzotint.queue import sqlite_writer
 from mezzotint.queue.engine import StoreUnavailable
 from mezzotint.queue.sqlite_engine import SqliteEngine
-from tests.queue.power_loss.book import Lost
 from tests.queue.power_loss.disk import Disk
+from tests.queue.power_loss.lost import Lost
 from tests.queue.power_loss.vfs import PowerLossVfs
 from tests.queue.power_loss.workload import Workload
 

@@ -106,7 +106,17 @@ async def test_a_bit_flipped_in_the_database_is_never_served(tmp_path: Path, cle
                 found += clean and damaged(folder)
             except StoreUnavailable:
                 found += clean or not await opens(folder)
-    assert found > FLIPS * 0.9
+    assert found > FLIPS * 0.9 * part_in_use(source / DATABASE)
+
+
+def part_in_use(database: Path) -> float:
+    """The part of a file's pages that hold anything; the others are not read, whatever happens to them."""
+    connection = apsw.Connection(str(database), vfs="cksmvfs")
+    unused, pages = (connection.execute(f"PRAGMA {name}").get for name in ("freelist_count", "page_count"))
+    connection.close()
+    assert isinstance(unused, int)
+    assert isinstance(pages, int)
+    return 1 - unused / pages
 
 
 async def test_a_bit_flipped_in_the_log_is_never_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,16 @@
 To see a failure again run its seed: `pytest "tests/queue/power_loss/test_power_loss.py::test_nothing_acknowledged_is_lost[7]"`.
 """
 
+import random
 from pathlib import Path
 
 import pytest
 
-from tests.queue.power_loss.book import Lost
+from mezzotint.queue.sqlite_engine import SqliteEngine
+from tests.queue.power_loss.lost import Lost
 from tests.queue.power_loss.machine import survive
 from tests.queue.power_loss.vfs import PowerLossVfs
+from tests.queue.power_loss.workload import FACTS, Workload
 
 CUTS = 100
 # A disk that lies is found out within so many cuts.
@@ -21,6 +24,16 @@ async def test_nothing_acknowledged_is_lost(vfs: PowerLossVfs, tmp_path: Path, s
     """Ensures that after every cut the store holds each acknowledged change, and of each other all or nothing."""
     machine = await survive(vfs, tmp_path, seed, CUTS)
     assert machine.cuts == CUTS
+
+
+async def test_the_work_that_is_cut_off_has_everything_in_it(vfs: PowerLossVfs, tmp_path: Path) -> None:
+    """Ensures that jobs with labels and times, redrives, second redrives, pauses and resumptions are among what is checked."""
+    workload = Workload(random.Random(1))
+    engine = await SqliteEngine.open(tmp_path)
+    await workload.run(engine, 1000)
+    await workload.book.compare(engine)
+    await engine.close()
+    assert {fact for fact, times in workload.done.items() if times >= 5} == FACTS
 
 
 @pytest.mark.soak

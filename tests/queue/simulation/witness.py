@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from mezzotint.queue.job import Job, JobState, NewJob, Transition
+from tests.queue.simulation.floors import Floors
 
 LEGAL = {
     None: {JobState.QUEUED, JobState.DEFERRED},
@@ -17,7 +20,10 @@ LEGAL = {
 class Witness:
     """What was kept, by job. `bound` is the longest that an account with work may go without a start, in seconds."""
 
-    def __init__(self, bound: float) -> None:
+    def __init__(self, bound: float, floors: Floors) -> None:
+        self.floors = floors
+        self.broken: AssertionError | None = None
+        """The first invariant that did not hold, whoever was told of it."""
         self.jobs: dict[str, Job] = {}
         self.states: Counter[JobState] = Counter()
         self.waited_most = 0.0
@@ -28,11 +34,21 @@ class Witness:
         self._cancelled: dict[str, bool] = {}
         self._served: dict[tuple[str, str], float] = {}
 
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Remember what fails inside: the queue logs defects of its background and goes on."""
+        try:
+            yield
+        except AssertionError as error:
+            self.broken = self.broken or error
+            raise
+
     def kept_new(self, new: NewJob, job: Job) -> None:
         """A job is on disk."""
         key = (new.account_id, new.request_id)
         assert key not in self._requests, f"I2: {key} made {self._requests[key]} already"
         self._requests[key] = job.job_id
+        self.floors.entered(job)
         self._count(None, job)
 
     def kept(self, change: Transition) -> None:
@@ -50,6 +66,7 @@ class Witness:
             self._start(before, event.at)
         else:
             assert job.token == before.token
+        self.floors.changed(change)
         self._count(before, job)
 
     def acknowledged(self, job: Job) -> None:

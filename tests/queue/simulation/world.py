@@ -47,7 +47,8 @@ class SlowEngine(MemoryEngine):
         outcomes = await self._inner.enqueue(candidates)
         for candidate, kept in zip(candidates, outcomes, strict=True):
             if isinstance(kept, Enqueued) and not kept.replayed:
-                self._witness.kept_new(candidate.new, kept.job)
+                with self._witness.looking():
+                    self._witness.kept_new(candidate.new, kept.job)
         await self._pause()
         return outcomes
 
@@ -60,7 +61,8 @@ class SlowEngine(MemoryEngine):
         """Make any other change."""
         await self._pause()
         await self._inner.commit(change)
-        self._witness.kept(change)
+        with self._witness.looking():
+            self._witness.kept(change)
         await self._pause()
 
     async def _pause(self) -> None:
@@ -102,6 +104,7 @@ class World:
 
     async def start(self) -> None:
         """Recover what is on the store and go on."""
+        self.witness.floors.restarted()
         self._engine = SlowEngine(self.store, self.witness, self._random)
         self._background = background = Background()
         self.room = WaitingRoom(self._policy)

@@ -8,6 +8,7 @@ from mezzotint.runtime.interceptors.errors import code_name
 from mezzotint.runtime.interceptors.pipeline import Call, Layer
 
 log = logging.get(__name__)
+_written = getLogger(__name__)
 # Longer ids are cut: they come from the caller.
 REQUEST_ID_LENGTH_MAX = 64
 
@@ -28,7 +29,7 @@ class LoggingLayer(Layer):
         A line a call that went well would cost more time than the call.
         """
         code = code_name(call.error)
-        if code == "OK" and not getLogger(__name__).isEnabledFor(DEBUG):
+        if code == "OK" and not _written.isEnabledFor(DEBUG):
             return
         write = log.error if code == "INTERNAL" else log.debug if code == "OK" else log.info
         write(

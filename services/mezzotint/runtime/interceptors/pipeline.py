@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from mezzotint.runtime.errors import FieldInvalid
 from mezzotint.runtime.interceptors.errors import abort
 
-OURS = "/mezzotint.api."
+GRPCS_OWN = "/grpc."
 Decode = Callable[[bytes], Any]
 
 
@@ -76,7 +76,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         if method in self._wrapped:
             return self._wrapped[method]
         handler = await continuation(handler_call_details)
-        if handler is not None and method.startswith(OURS):
+        if handler is not None and not method.startswith(GRPCS_OWN):
             handler = self._wrapped[method] = self._wrap(method, handler)
         return handler
 
@@ -97,7 +97,11 @@ class Pipeline(grpc.aio.ServerInterceptor):
         async def handle(raw: bytes, context: Any) -> Any:
             call = open_call(method, context)
             try:
-                await self._enter(call)
+                # As `_enter` does: a coroutine less for the calls there are most of.
+                for layer in self._layers:
+                    if (waiting := layer.enter(call)) is not None:
+                        await waiting
+                    call.entered += 1
                 return await behavior(self._receive(call, decode(raw)), context)
             except BaseException as error:
                 call.error = error

@@ -87,7 +87,9 @@ class NewJob(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     NOT_BEFORE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Chosen by the caller, the same on a retry; unique in an account while the job is kept."""
+    """Chosen by the caller, the same on a retry; unique in an account while the job is kept. One that begins with the time, as ULIDs
+    and version 7 UUIDs do, is kept at the least cost.
+    """
     account_id: _builtins.str
     """Whose it is."""
     tier: _builtins.str
