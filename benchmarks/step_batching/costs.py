@@ -14,7 +14,7 @@ from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec
 from mezzotint.inference import stages
 from mezzotint.inference.denoising import Call
 from mezzotint.inference.embeddings import EmbeddingCache
-from mezzotint.inference.engine import Floats
+from mezzotint.inference.engine import Engine, Floats
 from mezzotint.inference.graphs import options
 from mezzotint.inference.guidance import WITHOUT
 from mezzotint.inference.lane import Picture
@@ -25,7 +25,7 @@ from mezzotint.runtime.errors import MezzotintError
 
 # Calls in a row of either kind, before it is the other's turn.
 CALLS = 10
-ROUNDS_MIN = 2
+ROUNDS_MIN, OWN_ROUNDS = 2, 20
 PREVIEWS, PREVIEW_STEPS = 3, 20
 
 
@@ -44,6 +44,18 @@ class Cost:
     def since(self, began: "Cost") -> "Cost":
         """A call's part of the time since then."""
         return Cost((self.ms - began.ms) / CALLS, (self.cpu_ms - began.cpu_ms) / CALLS)
+
+
+class Idle:
+    """An engine whose denoiser gives back what it gets."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.embed, self.decode, self.encode, self.sketch = engine.embed, engine.decode, engine.encode, engine.sketch
+        self.card = engine.card
+
+    def denoise(self, samples: Floats, timesteps: Floats, hidden: Floats, pooled: Floats) -> Floats:
+        """See Engine, but nothing is predicted."""
+        return samples
 
 
 @dataclass
@@ -127,6 +139,13 @@ async def engine_overhead(room: Room, seconds: float) -> dict[str, float]:
         "bare_call_ms": statistics.median(cost.ms for cost in bare),
         "batch": room.rows,
     }
+
+
+async def engine_own_ms(room: Room) -> float:
+    """Processor milliseconds of a call that are the engine's own: those of calls whose denoiser does nothing."""
+    idle = Room(Idle(room.engine), room.rows, room.caps, room.threads)
+    async with running(idle, "step", rows=room.rows) as made:
+        return statistics.median([(await engine_calls(idle, made)).cpu_ms for _ in range(OWN_ROUNDS)])
 
 
 async def engine_calls(room: Room, made: Running) -> Cost:

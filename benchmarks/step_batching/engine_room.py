@@ -22,7 +22,7 @@ from mezzotint.inference.row_caps import RowCaps
 from mezzotint.inference.settings import cores
 from mezzotint.runtime.bundled import bundled
 
-MODEL = "aquatint"
+MODEL, MODEL_SIZE = "aquatint", "256x256"
 ROWS_MAX = 8
 # Nobody is refused: at loads above capacity the line grows until the arrivals end.
 WAITING_MAX = 100_000
@@ -55,11 +55,12 @@ def open_room(folder: Path, rows: int | None = None) -> Room:
 
 
 @asynccontextmanager
-async def running(room: Room, mode: str) -> AsyncIterator[Running]:
-    """A loop in a mode, running until the block ends."""
+async def running(room: Room, mode: str, rows: int | None = None) -> AsyncIterator[Running]:
+    """A loop in a mode, running until the block ends; its calls have `rows` if given, else what was measured."""
     with ThreadPoolExecutor(2) as pool, ThreadPoolExecutor(1) as thread:
-        rows = max(ROWS_MAX, room.rows)
-        loop = DenoisingLoop(modes.scheduler(mode, rows, WAITING_MAX), thread, rows, room.caps.of)
+        rows_max = rows or max(ROWS_MAX, room.rows)
+        cap = None if rows else room.caps.of
+        loop = DenoisingLoop(modes.scheduler(mode, rows_max, WAITING_MAX), thread, rows_max, cap)
         studio = Studio(loop, EmbeddingCache(4096), pool, Capacity(room.rows))
         repository = Repository(bundled("models"), MODEL, lambda folder: room.engine, pool)
         await repository.load(MODEL)

@@ -25,54 +25,64 @@ class Told:
     asked: float
     first_step: float = 0.0
     drawn: float = 0.0
+    finished: bool = False
 
 
 @dataclass
 class Outcome:
-    """What became of the requests of one run; `rows` and `withheld` are those of its calls."""
+    """What became of the requests of some runs: `seconds` from the first request to the end, rows made, possible, withheld."""
 
     told: list[Told] = field(default_factory=list)
-    ended: float = 0.0
+    seconds: float = 0.0
     rows: float = 0.0
     possible: float = 0.0
     withheld: float = 0.0
 
+    def add(self, told: list[Told], began: float, ended: float, counts: list[float]) -> None:
+        """One run more. What has not happened by its end counts as if it happened then, and the picture as unfinished."""
+        self.seconds += ended - began
+        rows, possible, withheld = counts
+        self.rows, self.possible, self.withheld = self.rows + rows, self.possible + possible, self.withheld + withheld
+        for each in told:
+            each.finished = bool(each.drawn)
+            each.first_step, each.drawn = each.first_step or ended, each.drawn or ended
+        self.told += told
+
     def figures(self) -> dict[str, float]:
-        """Images a second, seconds to the picture and to the first step; those still under way count up to the end."""
-        total = sorted((each.drawn or self.ended) - each.asked for each in self.told)
-        first = sorted((each.first_step or self.ended) - each.asked for each in self.told)
-        done = [each.drawn for each in self.told if each.drawn]
+        """Images a second, and seconds to the picture and to the first step."""
+        total = sorted(each.drawn - each.asked for each in self.told)
+        first = sorted(each.first_step - each.asked for each in self.told)
+        unfinished = sum(1 for each in self.told if not each.finished)
         return {
-            "images_per_s": len(done) / (max(done) - self.told[0].asked),
+            "images_per_s": (len(self.told) - unfinished) / self.seconds,
             "p50_s": statistics.median(total),
             "p99_s": percentile(total, 0.99),
             "first_step_p50_s": statistics.median(first),
             "first_step_p99_s": percentile(first, 0.99),
-            "rows_per_s": self.rows / (self.ended - self.told[0].asked),
+            "rows_per_s": self.rows / self.seconds,
             "occupancy": self.rows / self.possible,
             "rows_withheld": self.withheld / self.possible,
             "requests": len(self.told),
-            "unfinished": len(self.told) - len(done),
+            "unfinished": unfinished,
         }
 
 
-async def measure(room: Room, mode: str, arrivals: list[Arrival], patience: float) -> Outcome:
+async def measure(room: Room, mode: str, arrivals: list[Arrival], patience: float, outcome: Outcome) -> None:
     """Let requests come, and wait up to `patience` seconds after the last for all to be drawn."""
-    outcome, before = Outcome(), counted()
+    told, before = list[Told](), counted()
     async with running(room, mode) as made:
         began = time.perf_counter()
         tasks = []
         for arrival in arrivals:
             await asyncio.sleep(began + arrival.at - time.perf_counter())
-            outcome.told.append(Told(time.perf_counter()))
-            tasks.append(asyncio.create_task(follow(made.painter, arrival.spec, outcome.told[-1])))
+            told.append(Told(time.perf_counter()))
+            tasks.append(asyncio.create_task(follow(made.painter, arrival.spec, told[-1])))
         _, left = await asyncio.wait(tasks, timeout=patience)
-        outcome.ended = time.perf_counter()
+        ended = time.perf_counter()
         for task in left:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    outcome.rows, outcome.possible, outcome.withheld = (now - then for now, then in zip(counted(), before, strict=True))
-    return outcome
+    outcome.add(told, told[0].asked, ended, [now - then for now, then in zip(counted(), before, strict=True)])
 
 
 async def follow(painter: Painter, spec: GenerationSpec, told: Told) -> None:

@@ -1,5 +1,6 @@
 """Measuring t(batch): how long a call of a model's denoiser takes with 1, 2, 4, … rows."""
 
+import math
 import time
 
 from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec
@@ -12,9 +13,10 @@ from mezzotint.inference.lane import Lane, Picture
 from mezzotint.inference.request import resolve
 from mezzotint.runtime.errors import Internal
 
-# The least of so many calls counts: whatever else the machine does makes calls longer, never shorter.
-ROUNDS = 3
-# No larger batch is tried once measuring took so long.
+# The least time counts: whatever else the machine does makes calls longer, never shorter. All sizes are measured in turn until
+# so many rounds have brought no time that is shorter by more than this part.
+SETTLED_ROUNDS, SETTLED_PART = 2, 0.03
+# No more is measured after this.
 SECONDS_MAX = 10.0
 
 
@@ -31,8 +33,9 @@ def measure(engine: Engine, picture: Picture, rows_max: int, seconds_max: float 
     Blocks. Raises Internal when the device refuses even the smallest calls.
     """
     lane, least = Lane(engine, rows_max), dict[int, float]()
-    sizes, end = batches(rows_max), time.perf_counter() + seconds_max
-    for _ in range(ROUNDS):
+    sizes, end, settled = batches(rows_max), time.perf_counter() + seconds_max, 0
+    while settled < SETTLED_ROUNDS and not (least and time.perf_counter() > end):
+        settled += 1
         for rows in sizes:
             if rows > ROWS_MIN and time.perf_counter() > end:
                 break
@@ -43,6 +46,8 @@ def measure(engine: Engine, picture: Picture, rows_max: int, seconds_max: float 
                     raise
                 sizes = [size for size in sizes if size < rows]
                 break
+            if taken < least.get(rows, math.inf) * (1 - SETTLED_PART):
+                settled = 0
             least[rows] = min(taken, least.get(rows, taken))
     return {rows: ms for rows, ms in least.items() if rows in sizes}
 

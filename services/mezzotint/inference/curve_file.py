@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from mezzotint.runtime import logging
 
 log = logging.get(__name__)
-# Of a longer file only the beginning is read, which is not JSON.
 FILE_BYTES_MAX = 1024 * 1024
 # The oldest go first.
 CURVES_MAX = 256
@@ -77,11 +76,18 @@ class CurveFile:
 
     def _read(self) -> list[Curve]:
         try:
-            with self._path.open("rb") as file:
-                content = file.read(FILE_BYTES_MAX)
-            return Curves.model_validate(json.loads(content)).curves
+            return Curves.model_validate(json.loads(content_of(self._path))).curves
         except FileNotFoundError:
             return []
         except (OSError, ValueError, RecursionError) as error:
             log.warning("the file of t(batch) is not believed; all is measured again", file=str(self._path), why=str(error))
             return []
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of a file. Raises ValueError when there are too many."""
+    with path.open("rb") as file:
+        content = file.read(FILE_BYTES_MAX + 1)
+    if len(content) > FILE_BYTES_MAX:
+        raise ValueError(f"it has more than {FILE_BYTES_MAX} bytes")
+    return content

@@ -99,7 +99,7 @@ class Painting:
 
     async def _draw(self) -> None:
         """Prepare the pictures, then have each drawn, decoded and encoded."""
-        about = {"model": self.model, "steps": self.spec.steps, "images": self.spec.images}
+        about: dict[str, str | int] = {"model": self.model, "steps": self.spec.steps, "images": self.spec.images}
         with telemetry.tracer.start_as_current_span("inference.paint", attributes=about):
             await self._draw_all()
 
