@@ -8,7 +8,6 @@ from functools import partial
 
 from mezzotint.api.inference.v1 import inference_pb2_grpc
 from mezzotint.api.open_inference.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server as add_open
-from mezzotint.api.queue.v1.queue_pb2_grpc import QueueServiceStub
 from mezzotint.inference import modes, readiness
 from mezzotint.inference.capacity import Capacity
 from mezzotint.inference.curve_file import CurveFile
@@ -25,12 +24,9 @@ from mezzotint.inference.row_caps import RowCaps
 from mezzotint.inference.service import InferenceServicer
 from mezzotint.inference.settings import InferenceSettings
 from mezzotint.inference.tensor_repository import TensorRepository
-from mezzotint.inference.worker import Worker
-from mezzotint.inference.worker_name import worker_name
-from mezzotint.runtime import channel, clock
-from mezzotint.runtime.blobs import Blobs
+from mezzotint.inference.worker_app import build_worker
 from mezzotint.runtime.server import Server
-from mezzotint.runtime.tls import Identity, open_identity
+from mezzotint.runtime.tls import open_identity
 
 SERVICE, OPEN = "mezzotint.api.inference.v1.InferenceService", "inference.GRPCInferenceService"
 
@@ -74,13 +70,3 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
             await asyncio.gather(server.stop(), *([worker.drain(settings.drain_seconds)] if worker else []))
             for task in background:
                 task.cancel()
-
-
-async def build_worker(
-    settings: InferenceSettings, identity: Identity, painter: Painter, capacity: Capacity, stack: AsyncExitStack
-) -> Worker:
-    """The worker of the queue at `queue_address`; what it needs is closed with `stack`."""
-    queue = await stack.enter_async_context(channel.connect(settings.queue_address, "queue", identity))
-    name = settings.worker_id or stack.enter_context(worker_name(settings.data / "inference", clock.new_id))
-    blobs = Blobs.open(settings.blobs_url, settings.data)
-    return Worker(QueueServiceStub(queue), name, painter, blobs, capacity, clock.SystemClock())

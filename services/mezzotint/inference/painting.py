@@ -14,7 +14,7 @@ from mezzotint.inference.canvas import Canvas
 from mezzotint.inference.capacity import Capacity
 from mezzotint.inference.denoising import Call, DenoisingLoop
 from mezzotint.inference.embeddings import EmbeddingCache
-from mezzotint.inference.engine import Engine, Floats
+from mezzotint.inference.engine import Engine
 from mezzotint.inference.events import Drawn, Event, Progress, Started
 from mezzotint.inference.guidance import rows_of
 from mezzotint.inference.mailbox import Mailbox
@@ -80,10 +80,6 @@ class Painting:
         steps_only = isinstance(event, Progress) and not event.preview
         self._events.put(event, replaces=event.image_index if isinstance(event, Progress) and steps_only else None)
 
-    def sketch(self, latents: Floats) -> Floats:
-        """What latents look like: see Engine."""
-        return self._engine.sketch(latents)
-
     async def in_pool(self, work: Callable[[], Result]) -> Result:
         """Run blocking work beside the denoising loop, on the request's bill."""
         loop = asyncio.get_running_loop()
@@ -106,7 +102,7 @@ class Painting:
     async def _draw_all(self) -> None:
         with telemetry.tracer.start_as_current_span("inference.prepare"):
             pictures = await self.in_pool(lambda: stages.prepare(self.spec, self._engine, self._studio.embeddings))
-        canvases = [Canvas(self, index) for index in range(self.spec.images)]
+        canvases = [Canvas(self, index, self._engine.sketch) for index in range(self.spec.images)]
         numbers = self._studio.loop.submit(self._engine, list(zip(pictures, canvases, strict=True)), self._priority)
         finishing = [asyncio.create_task(self._finish(canvas)) for canvas in canvases]
         try:
