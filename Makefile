@@ -27,6 +27,7 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	test ! -e $(VENV)/.export || $(BIN)/mypy -p training -p tests.training
+	test ! -e $(VENV)/.export || $(BIN)/mypy services/mezzotint/export/*.py tests/export/*.py
 	$(BIN)/python -m tools.stubs check
 	$(BIN)/python -m tools.stubs image $(VENV)/protos.binpb
 	$(BIN)/buf lint $(VENV)/protos.binpb --config buf.yaml

@@ -90,7 +90,7 @@ class Crowd:
         schedule()
 
     def _tick(self) -> None:
-        for job in self.room.admit(self._moment()):
+        for job in self.room.admit(self._moment(), {(KIND,): self._idle}):
             admitted = transitions.admit(job, EPOCH + self.at).job
             self.room.leave(job, for_good=False)
             self.room.enter(admitted, self._moment(), again=True)

@@ -51,20 +51,21 @@ def free_floor_error() -> float:
     return abs(work["free"] / sum(work.values()) / FREE_FLOOR - 1)
 
 
-def paid_p95_over_unloaded() -> float:
+def paid_p95_over_unloaded(workers: int = 2, load: float = 0.6, objective: float = PAID_OBJECTIVE_S) -> float:
     """Paid users' p95 wait while free arrivals climb to ten times capacity, over the same without any free user."""
-    return p95(paid_waits(free_peak=10.0)) / p95(paid_waits(free_peak=0.0))
+    flooded, alone = (paid_waits(free_peak, workers, load, objective) for free_peak in (10.0, 0.0))
+    return p95(flooded) / p95(alone)
 
 
-def paid_waits(free_peak: float, objective: float = PAID_OBJECTIVE_S) -> list[float]:
-    """Seconds that paid jobs wait at 60 % of the capacity of two workers, in two hours without the first five minutes.
+def paid_waits(free_peak: float, workers: int, load: float, objective: float) -> list[float]:
+    """Seconds that paid jobs wait at `load`, a part of the workers' capacity, in two hours without the first five minutes.
 
     Free arrivals climb within ten minutes from nothing to `free_peak` times the capacity and stay there.
     """
-    workers, climb, warm, end = 2, 600.0, 300.0, 2 * 3600.0
+    climb, warm, end = 600.0, 300.0, 2 * 3600.0
     capacity = workers / COST_MEAN_S
     crowd = Crowd(Policy([FREE, PAID], wait_objective_seconds=objective), workers, SEED)
-    crowd.keep_sending("paid", lambda at: 0.6 * capacity, accounts=200)
+    crowd.keep_sending("paid", lambda at: load * capacity, accounts=200)
     if free_peak:
         crowd.keep_sending("free", lambda at: free_peak * capacity * min(1.0, at / climb), accounts=2000)
     crowd.run(until=end)

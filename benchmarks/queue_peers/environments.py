@@ -6,10 +6,23 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
-
-from benchmarks.queue_peers.peers import Peer
+from typing import Protocol
 
 INSTALL_SECONDS_MAX = 600.0
+
+
+class Peer(Protocol):
+    """Whoever needs an environment. Without `requirements` it runs in the benchmark's own."""
+
+    @property
+    def name(self) -> str:
+        """The beginning of the environment's folder's name."""
+        ...
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """What pip is to install."""
+        ...
 
 
 class PeerAbsent(Exception):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mezzotint.api.inference.v1 import generation_pb2
 from mezzotint.runtime.errors import FieldInvalid
-from mezzotint_client.options import parse_size, spec
+from mezzotint_client.options import SCHEDULERS, parse_size, spec
 
 
 def test_what_is_left_out_is_left_to_the_server() -> None:
@@ -44,6 +44,13 @@ def test_every_option_reaches_its_field(tmp_path: Path) -> None:
     assert message.opaque
     assert message.scheduler == generation_pb2.SCHEDULER_DPMPP_2M
     assert message.format == generation_pb2.IMAGE_FORMAT_WEBP
+
+
+def test_every_scheduler_of_the_contract_has_a_name() -> None:
+    """The client can ask for each of them."""
+    assert sorted(SCHEDULERS.values()) == sorted(
+        set(generation_pb2.Scheduler.values()) - {generation_pb2.SCHEDULER_UNSPECIFIED}
+    )
 
 
 @given(st.integers(1, 9999), st.integers(1, 9999), st.sampled_from("xX×"))

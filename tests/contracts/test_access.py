@@ -30,6 +30,7 @@ SERVED_BY = {
     "QueueService": ("queue",),
     "QueueAdminService": ("queue",),
     "InferenceService": ("inference",),
+    "GRPCInferenceService": ("inference",),
     "ImageService": ("gateway",),
 }
 # An answer that proves the caller was let in.

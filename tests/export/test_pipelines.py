@@ -82,7 +82,7 @@ def expect_same_picture(engine: OnnxEngine, pipeline: Any, text: list[Embedding]
     assert engine.card.draws(width, height)
     sampler = engine.card.samplers[0]
     lane = Lane(engine, 1)
-    lane.join(0, Picture(noise[0], 1, sampler, STEPS, GUIDANCE, *text))
+    lane.join(0, Picture(noise[0], 1, sampler, STEPS, GUIDANCE, text[0], text[1]))
     latents = [lane.step([0]) for _ in range(STEPS)][-1].finished[0]
     theirs = pipeline(
         PROMPT,

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
+from tokenizers import pre_tokenizers
 
 from mezzotint.inference.onnx_engine import OnnxEngine
 from mezzotint.inference.pixels import preview
@@ -28,7 +29,7 @@ def open_engine(folder: Path) -> OnnxEngine:
 
 def table_of(text: str) -> np.ndarray[Any, np.dtype[np.float32]]:
     """What the tiny text encoders say of a text: (TOKENS, WIDTH)."""
-    order = sorted(tiny.pre_tokenizers.ByteLevel.alphabet())
+    order = sorted(pre_tokenizers.ByteLevel.alphabet())
     ids = [order.index("Ġ" if letter == " " else letter) + 1 for letter in text][: tiny.TOKENS]
     found: np.ndarray[Any, np.dtype[np.float32]] = weights(257, tiny.WIDTH)[ids + [0] * (tiny.TOKENS - len(ids))]
     return found
@@ -132,8 +133,8 @@ def test_sizes_of_a_range(tmp_path: Path) -> None:
         width, height = map(int, size.split("x"))
         assert card.draws(width, height)
     assert card.draws(208, 112)
-    for size in ((104, 128), (48, 128), (272, 64), (256, 256), (0, 128)):
-        assert not card.draws(*size), size
+    for width, height in ((104, 128), (48, 128), (272, 64), (256, 256), (0, 128)):
+        assert not card.draws(width, height), (width, height)
 
 
 def test_positions_bound_the_sides(tmp_path: Path) -> None:
@@ -246,7 +247,7 @@ WRONG: list[tuple[str, Callable[[Path], Any], str, str]] = [
         ENCODER,
         "not n",
     ),
-    ("pixels of another scale", edit_graph(DECODER, constant("factors", np.float32([1, 1, 4, 4]))), DECODER, "shape"),
+    ("pixels of another scale", edit_graph(DECODER, constant("factors", np.array([1, 1, 4, 4], np.float32))), DECODER, "shape"),
     ("text of another width", edit_graph(TEXT, constant("table", np.ones((257, 5), np.float32))), TEXT, "last dimension"),
     ("text swapped", lambda folder: (folder / TEXT).write_bytes((folder / UNET).read_bytes()), TEXT, "input_ids is missing"),
 ]

@@ -101,9 +101,9 @@ async def test_unload_that_nobody_waits_for_still_happens(repository: Repository
     assert repository.serves_default
 
 
-def version(models: Path, number: str, name: str = "many", **index: object) -> Path:
-    """A version of a model that paints nothing but `bias`."""
-    return write_pipeline(models / name / number, **index)
+def version(models: Path, number: str, name: str = "many") -> Path:
+    """A version of a model."""
+    return write_pipeline(models / name / number)
 
 
 async def test_highest_version_is_served(repository: Repository, models: Path) -> None:
@@ -149,7 +149,7 @@ async def test_changed_file_is_loaded_again(repository: Repository, models: Path
     assert let_go == [old]
 
 
-def write_tiny_model_again(folder: Path, **card: object) -> None:
+def write_tiny_model_again(folder: Path, **card: int) -> None:
     shutil.rmtree(folder)
     write_tiny_model(folder, **card)
 

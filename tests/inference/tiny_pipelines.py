@@ -62,7 +62,7 @@ def text_encoder(pooled: str) -> onnx.ModelProto:
         node("Add", ["last_hidden_state", "last_hidden_state"], f"hidden_states.{LAYERS - 1}"),
         node("ReduceMean", ["last_hidden_state", "axis_1"], pooled, keepdims=0),
     ]
-    hidden = ["batch", TOKENS, WIDTH]
+    hidden: list[int | str] = ["batch", TOKENS, WIDTH]
     outputs = [value(name, FLOAT, hidden) for name in ("last_hidden_state", f"hidden_states.{LAYERS - 1}")]
     outputs.append(value(pooled, FLOAT, ["batch", WIDTH]))
     inputs = [value("input_ids", TensorProto.INT64, ["batch", TOKENS])]

@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 
-from mezzotint.api.queue.v1 import job_pb2, work_pb2
+from mezzotint.api.queue.v1 import job_pb2, queue_pb2, work_pb2
 from mezzotint.queue import transitions
 from mezzotint.queue.deferral import AFTER_PEAK, AT_PEAK
 from mezzotint.queue.kinds import Moment
+from mezzotint.queue.lending import Idle
 from mezzotint.queue.peak import PeakMode
 from mezzotint.queue.tiers import Policy, Tier
 from mezzotint.queue.waiting_room import WaitingRoom
 from mezzotint.runtime.errors import StartRefused
 from mezzotint.runtime.tls import Authority
 from tests.queue.records import NOW, new
-from tests.queue.wire import Caller, queue_server, refusal, within
+from tests.queue.wire import Caller, Worker, queue_server, refusal, within
 from tests.support.clock import ManualClock
 
 POLICY = """
@@ -36,7 +37,7 @@ def policy(tmp_path: Path) -> Path:
     return path
 
 
-async def peak(caller: Caller, clock: ManualClock) -> Any:
+async def peak(caller: Caller, clock: ManualClock) -> Worker:
     """Make the paid tier wait for long, so that a peak begins: gives a worker without credit that has done its jobs."""
     worker = caller.worker()
     await worker.hello()
@@ -65,6 +66,18 @@ async def deferred(caller: Caller, request_id: str, **fields: Any) -> job_pb2.Jo
             return job
         await caller.cancel(job.job_id)
     raise AssertionError("no job was deferred")
+
+
+async def tick(caller: Caller, clock: ManualClock, seconds: int) -> None:
+    """Let time pass, and wait until the queue has looked at the clock and kept what follows from it."""
+    late = await caller.enqueue(f"late-{clock.now()}", tier="pro", kind="image.none", start_within={"seconds": seconds - 1})
+    clock.advance(seconds)
+    assert (await within(caller.history(late.job_id)))[-1] == "expired"
+
+
+async def states(caller: Caller, job_ids: list[str]) -> list[str]:
+    """The states of jobs."""
+    return [job_pb2.JobState.Name((await caller.get(job_id)).state).removeprefix("JOB_STATE_") for job_id in job_ids]
 
 
 async def test_a_job_deferred_at_a_peak_is_told_so_and_done(data: Path, authority: Authority, policy: Path) -> None:
@@ -106,6 +119,42 @@ async def test_deferred_jobs_survive_a_restart(data: Path, authority: Authority,
             await worker.complete(await worker.lease())
         for job_id in [*ids, later.job_id]:
             assert (await within(caller.history(job_id)))[-1] == "succeeded"
+
+
+async def test_what_is_idle_at_a_peak_is_lent_to_deferred_jobs(data: Path, authority: Authority, policy: Path) -> None:
+    """Ensures that workers that nobody else has wanted for a while do deferred jobs although the peak goes on."""
+    clock = ManualClock()
+    async with queue_server(data, authority, clock, tiers=policy, lease_seconds=60) as caller:
+        worker = await peak(caller, clock)
+        ids = [(await deferred(caller, f"free-{index}", cost_ms=86_400_000)).job_id for index in range(4)]
+        await tick(caller, clock, 2)
+        assert (await states(caller, ids))[1:] == ["DEFERRED"] * 3
+        await worker.send(credit={"jobs": 3})
+        assert (await worker.lease()).ref.job_id == ids[0]
+        await tick(caller, clock, 2)
+        assert (await states(caller, ids))[1:] == ["DEFERRED"] * 3
+        await tick(caller, clock, 10)
+        assert [(await worker.lease()).ref.job_id for _ in range(2)] == ids[1:3]
+        assert await states(caller, ids[3:]) == ["DEFERRED"]
+        stats = await within(caller.stats(1).read())
+        assert stats.peak_mode == queue_pb2.PEAK_MODE_DEFERRING
+
+
+async def test_no_flood_follows_a_restart(data: Path, authority: Authority, policy: Path) -> None:
+    """Ensures that nothing is admitted before workers are back, then at the pace that is kept for the tier, and no faster."""
+    clock = ManualClock()
+    async with queue_server(data, authority, clock, tiers=policy) as caller:
+        await peak(caller, clock)
+        ids = [(await deferred(caller, f"free-{index}")).job_id for index in range(20)][1:]
+        assert await states(caller, ids) == ["DEFERRED"] * 19
+    async with queue_server(data, authority, clock, tiers=policy) as caller:
+        await tick(caller, clock, 3600)
+        assert await states(caller, ids) == ["DEFERRED"] * 19
+        await caller.worker().hello()
+        for _ in range(20):
+            await tick(caller, clock, 2)
+        # A tenth of one device for 40 s is 4 s of work, and more as the pace grows: it doubles in 30 s. A job may be under way.
+        assert 4 <= (await states(caller, ids)).count("QUEUED") <= 8
 
 
 async def test_a_deferred_job_can_be_cancelled_and_expires(data: Path, authority: Authority, policy: Path) -> None:
@@ -155,6 +204,10 @@ async def test_a_bad_policy_file_stops_the_start(data: Path, authority: Authorit
             pass
 
 
+# Workers that take jobs of the usual kind, and have no credits left.
+NONE_IDLE: Idle = {("image.generate",): 0}
+
+
 def room() -> WaitingRoom:
     """A waiting room under POLICY."""
     return WaitingRoom(Policy((Tier("free", 1, 0.1, deferrable=True), Tier("pro", 9)), 5.0))
@@ -169,5 +222,5 @@ def test_after_a_peak_newcomers_do_not_overtake_deferred_jobs() -> None:
     assert into.defers("free", "image.generate") == AFTER_PEAK
     assert into.defers("free", "image.edit") == ""
     assert into.defers("pro", "image.generate") == ""
-    assert into.admit(Moment(NOW, 1.0)) == [job]
+    assert into.admit(Moment(NOW, 1.0), NONE_IDLE) == [job]
     assert into.defers("free", "image.generate") == ""

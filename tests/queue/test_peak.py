@@ -86,6 +86,17 @@ def test_the_ramp_doubles_holds_and_falls_back() -> None:
     assert controller.pace == 1.0
 
 
+def test_the_pace_grows_only_in_calm() -> None:
+    """Ensures that release gets no faster while paid jobs wait and none starts, as after a restart, or nearly too long."""
+    controller = PeakController(OBJECTIVE)
+    for second in range(600):
+        assert controller.update(second, waiting=True) is PeakMode.NORMAL
+    assert set(run(controller, 600, 600, OBJECTIVE * 0.9)) == {PeakMode.NORMAL}
+    assert controller.pace == 1.0
+    run(controller, 1200, 90, OBJECTIVE * 0.1)
+    assert controller.pace > 1.0
+
+
 def test_without_an_objective_nothing_is_deferred() -> None:
     """Ensures that a policy without a peak has none."""
     assert set(run(PeakController(None), 0, 100, 1e6)) == {PeakMode.NORMAL}

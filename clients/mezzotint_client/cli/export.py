@@ -49,5 +49,5 @@ def require_export() -> None:
     missing = [package for package in NEEDED if find_spec(package) is None]
     if missing:
         raise click.ClickException(
-            f"an export needs packages that are not installed ({', '.join(missing)}): pip install 'mezzotint[server,cpu,export]'"
+            f"an export needs packages that are not here ({', '.join(missing)}): pip install 'mezzotint[server,cpu,export]'"
         )

@@ -16,7 +16,7 @@ from mezzotint.api.ratelimit.v1 import ratelimit_pb2
 from mezzotint.gateway import spec as specs
 from mezzotint.gateway.catalogue import Catalogue
 from mezzotint.gateway.events import failure_of, response_of
-from mezzotint.gateway.jobs import KIND, Jobs
+from mezzotint.gateway.jobs import FINAL, KIND, Jobs
 from mezzotint.gateway.quota import Quota, Reservation, exceeded
 from mezzotint.gateway.settings import GatewaySettings
 from mezzotint.gateway.settlement import Outcome, give_back, settle
@@ -139,7 +139,6 @@ class Generation:
         try:
             paid = await self._enqueue(reservation)
             outcome = await self._watch()
-            await self._ports.uploads.forget(self._spec)
         except Exception as error:  # noqa: BLE001  # as in `run`
             self._failed(error)
             return None if self.job_id else Outcome(errors.Internal(str(error)), drawing=False, images=0)
@@ -175,6 +174,9 @@ class Generation:
         drawing = False
         async for event in self._ports.jobs.watch(self.job_id, self._caller.account_id):
             drawing = drawing or event.HasField("started")
+            if event.WhichOneof("event") in FINAL:
+                # Before the reader hears of it: who has the pictures knows that his own are gone.
+                await self._ports.uploads.forget(self._spec)
             if event.HasField("succeeded"):
                 self.tell(event.succeeded)
                 result = generation_pb2.GenerationResult.FromString(event.succeeded.result)

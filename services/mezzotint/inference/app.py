@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from mezzotint.api.inference.v1 import inference_pb2_grpc
-from mezzotint.api.queue.v1.queue_pb2_grpc import QueueServiceStub
+from mezzotint.api.open_inference.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server as add_open
 from mezzotint.inference import modes, readiness
 from mezzotint.inference.capacity import Capacity
 from mezzotint.inference.curve_file import CurveFile
@@ -16,26 +16,27 @@ from mezzotint.inference.embeddings import EmbeddingCache
 from mezzotint.inference.input_store import InputStore
 from mezzotint.inference.memory import memory_of
 from mezzotint.inference.onnx_engine import OnnxEngine
+from mezzotint.inference.open_inference import OpenInference
+from mezzotint.inference.open_inference_service import OpenInferenceServicer
 from mezzotint.inference.painter import Painter
 from mezzotint.inference.painting import Studio
 from mezzotint.inference.repository import Repository
 from mezzotint.inference.row_caps import RowCaps
 from mezzotint.inference.service import InferenceServicer
 from mezzotint.inference.settings import InferenceSettings
-from mezzotint.inference.worker import Worker
-from mezzotint.inference.worker_name import worker_name
-from mezzotint.runtime import channel, clock
+from mezzotint.inference.tensor_repository import TensorRepository
+from mezzotint.inference.worker_app import build_worker
 from mezzotint.runtime.blobs import Blobs
 from mezzotint.runtime.server import Server
-from mezzotint.runtime.tls import Identity, open_identity
+from mezzotint.runtime.tls import open_identity
 
-SERVICE = "mezzotint.api.inference.v1.InferenceService"
+SERVICE, OPEN = "mezzotint.api.inference.v1.InferenceService", "inference.GRPCInferenceService"
 
 
 async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callable[[int], None] = lambda port: None) -> None:
     """Serve until `stop` is set; `started` is told the port once the models are loaded and the default one draws."""
     identity = open_identity(settings.data, "inference", settings.hosts)
-    server, changed, ready = Server(settings, identity, [SERVICE]), asyncio.Event(), asyncio.Event()
+    server, changed, ready = Server(settings, identity, [SERVICE, OPEN]), asyncio.Event(), asyncio.Event()
     async with AsyncExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(settings.pool_threads, "pool"))
         thread = stack.enter_context(ThreadPoolExecutor(1, "denoiser"))
@@ -43,16 +44,19 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
         caps = RowCaps(CurveFile(settings.data / "inference/curves.json"), settings.rows_max, settings.threads, settings.rows)
         scheduler = modes.scheduler(settings.mode, rows, settings.waiting_max, settings.aside_max)
         loop = DenoisingLoop(scheduler, thread, rows, caps.of)
-        blobs, capacity = Blobs.open(settings.blobs_url, settings.data), Capacity(rows, caps.least)
-        studio = Studio(loop, EmbeddingCache(settings.embeddings_max), pool, capacity, InputStore(blobs))
+        inputs, capacity = InputStore(Blobs.open(settings.blobs_url, settings.data)), Capacity(rows, caps.least)
+        studio = Studio(loop, EmbeddingCache(settings.embeddings_max), pool, capacity, inputs)
         open_model = caps.learning(partial(OnnxEngine, threads=settings.threads, rows_max=rows))
         memory = memory_of(settings.model_memory_mib, settings.memory_mib)
         repository = Repository(
             settings.models, settings.default_model, open_model, pool, memory, changed.set, studio.embeddings.forget
         )
         painter = Painter(repository, studio, settings.priorities)
-        worker = await build_worker(settings, identity, painter, studio, blobs, stack) if settings.queue_address else None
+        worker = await build_worker(settings, identity, painter, capacity, stack) if settings.queue_address else None
         server.add(inference_pb2_grpc.add_InferenceServiceServicer_to_server, InferenceServicer(painter, repository))
+        tensor_pool = stack.enter_context(ThreadPoolExecutor(settings.tensor_threads, "tensors"))
+        tensors = TensorRepository(settings.tensor_models, tensor_pool)
+        server.add(add_open, OpenInferenceServicer(tensors, OpenInference(tensors, tensor_pool), server.draining))
         await server.start()
 
         async def work() -> None:
@@ -62,18 +66,10 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
                 await worker.run(settings.drain_seconds)
 
         async with asyncio.TaskGroup() as tasks:
-            parts = (loop.run(), work(), readiness.follow(server, SERVICE, repository, changed, ready))
+            follow = readiness.follow(server, SERVICE, repository, changed, ready)
+            parts = (loop.run(), work(), follow, readiness.follow_tensors(server, OPEN, tensors))
             background = [tasks.create_task(part) for part in parts]
             await stop.wait()
             await asyncio.gather(server.stop(), *([worker.drain(settings.drain_seconds)] if worker else []))
             for task in background:
                 task.cancel()
-
-
-async def build_worker(
-    settings: InferenceSettings, identity: Identity, painter: Painter, studio: Studio, blobs: Blobs, stack: AsyncExitStack
-) -> Worker:
-    """The worker of the queue at `queue_address`; what it needs is closed with `stack`."""
-    queue = await stack.enter_async_context(channel.connect(settings.queue_address, "queue", identity))
-    name = settings.worker_id or stack.enter_context(worker_name(settings.data / "inference", clock.new_id))
-    return Worker(QueueServiceStub(queue), name, painter, blobs, studio.capacity, clock.SystemClock())

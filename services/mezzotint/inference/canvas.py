@@ -32,10 +32,6 @@ class Owner(Protocol):
         """Tell whoever reads of the painting."""
         ...
 
-    def sketch(self, latents: Floats) -> Floats:
-        """What latents (B, C, h, w) look like: see Engine."""
-        ...
-
     def in_pool(self, work: Callable[[], bytes]) -> Awaitable[bytes]:
         """Run blocking work beside the denoising loop."""
         ...
@@ -47,11 +43,11 @@ class Canvas:
     `index` counts a request's pictures from 0.
     """
 
-    def __init__(self, owner: Owner, index: int) -> None:
+    def __init__(self, owner: Owner, index: int, sketch: Callable[[Floats], Floats]) -> None:
         self.index = index
         self.in_slot = asyncio.Event()
         self.latents: asyncio.Future[Floats] = asyncio.get_running_loop().create_future()
-        self._owner = owner
+        self._owner, self._sketch = owner, sketch
         self._done = 0
         # The loop calls this from a context of its own; previews belong to the request's.
         self._context = copy_context()
@@ -93,7 +89,7 @@ class Canvas:
         """Encode a preview and tell it, with the steps done by then: progress never goes back."""
         opaque = self._owner.spec.opaque
         with telemetry.tracer.start_as_current_span("inference.preview"):
-            preview = await self._owner.in_pool(lambda: pixels.preview(self._owner.sketch(latents[None])[0], opaque=opaque))
+            preview = await self._owner.in_pool(lambda: pixels.preview(self._sketch(latents[None])[0], opaque=opaque))
         self._tell(preview)
 
     def _tell(self, preview: bytes) -> None:

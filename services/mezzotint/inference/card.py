@@ -83,9 +83,9 @@ class ModelCard(BaseModel):
     @property
     def sizes(self) -> tuple[str, ...]:
         """The sizes it draws, the default first: ("256x256",); of a range those of usual shapes near the default in area."""
-        whole = self.size_range
         found = [(self.image_size, self.image_size)]
-        for wide, high in SHAPES if whole else ():
+        whole = self.size_range or SizeRange(step=1, side_min=1, side_max=1, area_max=1)
+        for wide, high in SHAPES if self.size_range else ():
             longer = self.image_size * (wide / high) ** 0.5
             size = tuple(round(side / whole.step) * whole.step for side in (longer, longer * high / wide))
             found += [each for each in (size, size[::-1]) if whole.holds(*each)]

@@ -88,8 +88,7 @@ def tokens_of(folder: Path, family: Family) -> int:
     file = f"{first.tokenizer}/tokenizer_config.json"
     limit = read_json(folder, file).get("model_max_length")
     positions = read_json(folder, f"{first.folder}/config.json").get("max_position_embeddings", limit)
-    if not all(isinstance(value, int) and value >= 1 for value in (limit, positions)):
-        raise invalid(
-            file, f"model_max_length is {limit!r}, and the encoder's positions {positions!r}; both must be numbers above 0"
-        )
-    return int(min(limit, positions))
+    found = [value for value in (limit, positions) if isinstance(value, int) and value >= 1]
+    if len(found) < len((limit, positions)):
+        raise invalid(file, f"model_max_length is {limit!r}, max_position_embeddings {positions!r}; both must be above 0")
+    return min(found)

@@ -40,7 +40,7 @@ class TextSource:
 class Family:
     """One class of pipelines: its texts, the denoiser's folder and names of inputs ("" where it has none) and output.
 
-    `channels` of its pixels: 3, or 4 with opacity. `patch`: latent cells that a side must be a multiple of.
+    `channels` of its pixels: 3, or 4 with opacity.
     """
 
     texts: tuple[TextSource, ...]

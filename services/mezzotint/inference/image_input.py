@@ -63,16 +63,16 @@ def read(spec: GenerationSpec, image: bytes, mask: bytes) -> ImageInput:
     covering = ImageOps.fit(opened, size, Image.Resampling.LANCZOS)
     if not spec.HasField("mask"):
         return ImageInput(covering)
-    redrawn = levels_of(decoded(mask, "spec.mask"), transparent=spec.mask_kind == MASK_KIND_TRANSPARENT)
+    redrawn = _levels_of(decoded(mask, "spec.mask"), transparent=spec.mask_kind == MASK_KIND_TRANSPARENT)
     if redrawn.size != opened.size:
-        raise FieldInvalid.of("spec.mask", f"it is {text_of(redrawn)}, the image {text_of(opened)}; they must be of one size")
+        raise FieldInvalid.of("spec.mask", f"it is {_text_of(redrawn)}, the image {_text_of(opened)}; they must be of one size")
     # Without a rim of grey where a hard edge is scaled.
-    fitted = ImageOps.fit(redrawn, size, Image.Resampling.NEAREST if is_hard(redrawn) else Image.Resampling.BILINEAR)
+    fitted = ImageOps.fit(redrawn, size, Image.Resampling.NEAREST if _is_hard(redrawn) else Image.Resampling.BILINEAR)
     if not fitted.getbbox():
         what = "transparent" if spec.mask_kind == MASK_KIND_TRANSPARENT else "white"
         raise FieldInvalid.of(
             "spec.mask",
-            f"nothing in it ({text_of(redrawn)}) is {what}, so nothing of the image ({text_of(opened)}) would be drawn anew"
+            f"nothing in it ({_text_of(redrawn)}) is {what}, so nothing of the image ({_text_of(opened)}) would be drawn anew"
             + (f"; the parts that a picture of {size[0]}x{size[1]} leaves out do not count" if redrawn.getbbox() else ""),
         )
     return ImageInput(covering, fitted)
@@ -82,13 +82,13 @@ def decoded(data: bytes, field: str) -> Image.Image:
     """A picture, upright, as RGBA. Raises FieldInvalid naming `field`."""
     if len(data) > BYTES_MAX:
         raise FieldInvalid.of(field, f"it has {len(data)} bytes; {BYTES_MAX} at most are taken")
-    image = tried(field, lambda: Image.open(io.BytesIO(data), formats=FORMATS))
+    image = _tried(field, lambda: Image.open(io.BytesIO(data), formats=FORMATS))
     if image.width * image.height > PIXELS_MAX:
-        raise FieldInvalid.of(field, f"it has {text_of(image)} pixels, which are more than {PIXELS_MAX}; send a smaller one")
-    return tried(field, lambda: to_rgba(ImageOps.exif_transpose(image)))
+        raise FieldInvalid.of(field, f"it has {_text_of(image)} pixels, which are more than {PIXELS_MAX}; send a smaller one")
+    return _tried(field, lambda: _to_rgba(ImageOps.exif_transpose(image)))
 
 
-def tried(field: str, work: Callable[[], Result]) -> Result:
+def _tried(field: str, work: Callable[[], Result]) -> Result:
     """The result of work of Pillow's. Raises FieldInvalid when it fails: codecs raise all kinds of things on broken files."""
     try:
         return work()
@@ -104,7 +104,7 @@ def tried(field: str, work: Callable[[], Result]) -> Result:
         raise FieldInvalid.of(field, f"the picture is broken or cut off: {error}") from error
 
 
-def to_rgba(image: Image.Image) -> Image.Image:
+def _to_rgba(image: Image.Image) -> Image.Image:
     """A picture of any of Pillow's modes with 8 bits a channel and opacity. Decodes it; of several frames the first."""
     image.load()
     if image.mode in DEEP:
@@ -115,7 +115,7 @@ def to_rgba(image: Image.Image) -> Image.Image:
     return image.convert("RGBA")
 
 
-def levels_of(mask: Image.Image, *, transparent: bool) -> Image.Image:
+def _levels_of(mask: Image.Image, *, transparent: bool) -> Image.Image:
     """A mask in mode L, 255 where pictures are drawn anew: what is transparent, or else what is white and opaque."""
     opacity = mask.getchannel("A")
     if transparent:
@@ -124,11 +124,11 @@ def levels_of(mask: Image.Image, *, transparent: bool) -> Image.Image:
     return Image.composite(mask.convert("RGB").convert("L"), black, opacity)
 
 
-def is_hard(mask: Image.Image) -> bool:
+def _is_hard(mask: Image.Image) -> bool:
     """Whether a mask is all black and white."""
     return sum(mask.histogram()[1:255]) == 0
 
 
-def text_of(image: Image.Image) -> str:
+def _text_of(image: Image.Image) -> str:
     """A size for people: "640x480"."""
     return f"{image.width}x{image.height}"

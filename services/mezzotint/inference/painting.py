@@ -14,13 +14,12 @@ from mezzotint.inference.canvas import Canvas
 from mezzotint.inference.capacity import Capacity
 from mezzotint.inference.denoising import Call, DenoisingLoop
 from mezzotint.inference.embeddings import EmbeddingCache
-from mezzotint.inference.engine import Engine, Floats
+from mezzotint.inference.engine import Engine
 from mezzotint.inference.events import Drawn, Event, Progress, Started
 from mezzotint.inference.guidance import rows_of
-from mezzotint.inference.image_input import ImageInput, read
-from mezzotint.inference.input_store import InputStore
+from mezzotint.inference.image_input import ImageInput
+from mezzotint.inference.input_store import InputStore, without_pictures
 from mezzotint.inference.mailbox import Mailbox
-from mezzotint.inference.request import steps_of, without_pictures
 from mezzotint.runtime import telemetry
 from mezzotint.runtime.errors import Cancelled, MezzotintError
 
@@ -47,8 +46,9 @@ class Painting:
 
     def __init__(self, spec: GenerationSpec, engine: Engine, studio: Studio, priority: int = 0) -> None:
         self.spec = without_pictures(spec)
-        self.steps = steps_of(spec, engine.card)
-        self._asked: GenerationSpec | None = spec
+        self.steps = stages.steps_of(spec, engine.card)
+        # With the bytes of its pictures, until they are read.
+        self._asked = spec
         self._given: ImageInput | None = None
         self.model = engine.card.key
         self.has_slot = False
@@ -88,10 +88,6 @@ class Painting:
         steps_only = isinstance(event, Progress) and not event.preview
         self._events.put(event, replaces=event.image_index if isinstance(event, Progress) and steps_only else None)
 
-    def sketch(self, latents: Floats) -> Floats:
-        """What latents look like: see Engine."""
-        return self._engine.sketch(latents)
-
     async def in_pool(self, work: Callable[[], Result]) -> Result:
         """Run blocking work beside the denoising loop, on the request's bill."""
         loop = asyncio.get_running_loop()
@@ -114,10 +110,10 @@ class Painting:
     async def _draw_all(self) -> None:
         if self.spec.HasField("image"):
             with telemetry.tracer.start_as_current_span("inference.read"):
-                self._given = await self._read()
+                self._given, self._asked = await self._studio.inputs.read(self._asked, self.spec, self.in_pool), self.spec
         with telemetry.tracer.start_as_current_span("inference.prepare"):
             pictures = await self.in_pool(lambda: stages.prepare(self.spec, self._engine, self._studio.embeddings, self._given))
-        canvases = [Canvas(self, index) for index in range(self.spec.images)]
+        canvases = [Canvas(self, index, self._engine.sketch) for index in range(self.spec.images)]
         numbers = self._studio.loop.submit(self._engine, list(zip(pictures, canvases, strict=True)), self._priority)
         finishing = [asyncio.create_task(self._finish(canvas)) for canvas in canvases]
         try:
@@ -126,13 +122,6 @@ class Painting:
             self._studio.loop.cancel(numbers)
             for task in finishing:
                 task.cancel()
-
-    async def _read(self) -> ImageInput:
-        """The picture and mask that came with the request, whose bytes are let go. Raises FieldInvalid."""
-        assert self._asked is not None, "pictures are read once"
-        asked, self._asked = self._asked, None
-        image, mask = await self._studio.inputs.fetch(asked)
-        return await self.in_pool(lambda: read(self.spec, image, mask))
 
     async def _finish(self, canvas: Canvas) -> None:
         """Wait for a picture's latents, decode and encode them."""

@@ -3,6 +3,7 @@
 import asyncio
 
 from mezzotint.inference.repository import Repository
+from mezzotint.inference.tensor_repository import TensorRepository
 from mezzotint.runtime.server import Server
 
 
@@ -17,3 +18,9 @@ async def follow(server: Server, service: str, repository: Repository, changed: 
             ready.set()
         else:
             await server.readiness.unready(service)
+
+
+async def follow_tensors(server: Server, service: str, repository: TensorRepository) -> None:
+    """Load all tensor models; the service is ready then, without those that were refused."""
+    await repository.load_all()
+    await server.readiness.ready(service)

@@ -13,7 +13,7 @@ from mezzotint.api.inference.v1.generation_pb2 import (
 )
 from mezzotint.inference.card import ModelCard
 from mezzotint.inference.guidance import WITHOUT
-from mezzotint.inference.sampling.sampler import Sampler, left_out, steps_max_of
+from mezzotint.inference.sampling.sampler import Sampler, steps_max_of
 from mezzotint.runtime.errors import FieldInvalid, SizeUnsupported
 
 # Chosen seeds are below this: short enough to be typed in again.
@@ -59,21 +59,6 @@ def resolve(spec: GenerationSpec, card: ModelCard, new_seed: Callable[[], int] =
         if not spec.HasField("strength"):
             resolved.strength = STRENGTH_WITH_MASK if spec.HasField("mask") else STRENGTH
     return resolved
-
-
-def steps_of(spec: GenerationSpec, card: ModelCard) -> int:
-    """The steps that are made of each picture of a resolved request."""
-    return spec.steps - (left_out(card.scheduler, spec.steps, spec.strength) if spec.HasField("image") else 0)
-
-
-def without_pictures(spec: GenerationSpec) -> GenerationSpec:
-    """A request without the bytes of the pictures that came with it: what its reader knows, and what may be kept for long."""
-    told = GenerationSpec()
-    told.CopyFrom(spec)
-    for field in ("image", "mask"):
-        if told.HasField(field):
-            getattr(told, field).data = b""
-    return told
 
 
 def range_of(card: ModelCard) -> str:

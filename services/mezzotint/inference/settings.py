@@ -60,3 +60,7 @@ class InferenceSettings(ServiceSettings):
     """This worker's name to the queue, unlike any other's; empty: one kept in the data folder, the same after a restart."""
     blobs_url: str = ""
     """The object store for finished pictures; empty: the folder `images` of the data folder."""
+    tensor_models: Path | None = None
+    """The folder of plain tensor models for the Open Inference Protocol, <model>/<version>/model.onnx; none: there are none."""
+    tensor_threads: int = Field(default_factory=cores, ge=1, le=512)
+    """Calls of tensor models at the same time, all models together."""

@@ -9,13 +9,15 @@ import numpy as np
 
 from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec
 from mezzotint.inference import pixels
+from mezzotint.inference.card import ModelCard
 from mezzotint.inference.embeddings import EmbeddingCache
 from mezzotint.inference.engine import Engine, Floats
 from mezzotint.inference.image_input import ImageInput
 from mezzotint.inference.lane import Picture
 from mezzotint.inference.noise import noise
-from mezzotint.inference.request import preview_steps, sampler_of, steps_of
+from mezzotint.inference.request import preview_steps, sampler_of
 from mezzotint.inference.sampling.original import Original
+from mezzotint.inference.sampling.sampler import left_out
 from mezzotint.runtime.errors import Internal
 
 Result = TypeVar("Result")
@@ -41,6 +43,11 @@ def prepare(spec: GenerationSpec, engine: Engine, embeddings: EmbeddingCache, gi
     )
     others = range(spec.seed + 1, spec.seed + spec.images)
     return [first, *(replace(first, noise=noise(seed, latent), seed=seed) for seed in others)]
+
+
+def steps_of(spec: GenerationSpec, card: ModelCard) -> int:
+    """The steps that are made of each picture of a resolved request."""
+    return spec.steps - (left_out(card.scheduler, spec.steps, spec.strength) if spec.HasField("image") else 0)
 
 
 def original_of(engine: Engine, given: ImageInput) -> Original:

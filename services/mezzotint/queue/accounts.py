@@ -14,6 +14,8 @@ class Accounts:
         self._flows: dict[str, Flow] = {}
         self._idle: list[tuple[int, int, Flow]] = []
         self._keys = count(1)
+        self.in_flight = 0
+        """Jobs under way, of all accounts."""
         self.now = 0
         """The tier's virtual time, in milliseconds of work."""
         self._latest = 0
@@ -41,8 +43,16 @@ class Accounts:
         """A job of an account is under way."""
         flow.used += cost_ms
         flow.in_flight += 1
+        self.in_flight += 1
         if flow.used > self._latest:
             self._latest = flow.used
+
+    def finish(self, flow: Flow, more_ms: int) -> None:
+        """A job of an account is no longer under way, and cost so much more, or less, than was charged."""
+        flow.in_flight -= 1
+        self.in_flight -= 1
+        assert flow.in_flight >= 0, f"no job of {flow.account_id} was under way"
+        flow.used += more_ms
 
     def rest(self, flow: Flow, *, empty: bool) -> None:
         """An account has nothing that waits any more; `empty`: nobody in the tier has."""

@@ -6,7 +6,7 @@ from mezzotint.queue.kinds import Kinds, Moment
 from mezzotint.queue.peak import PeakController, PeakMode
 from mezzotint.queue.tiers import Policy
 
-AT_PEAK = "many pictures are asked for just now; its turn comes at the pace that is kept for its tier, or after the peak"
+AT_PEAK = "many pictures are asked for just now; its turn comes at the pace that is kept for its tier, or when there is room"
 AFTER_PEAK = "jobs that were deferred at a peak go before it"
 
 
@@ -16,11 +16,12 @@ class Deferral:
     def __init__(self, policy: Policy, kinds: Kinds) -> None:
         self.peak = PeakController(policy.wait_objective_seconds)
         self._kinds = kinds
-        self._tiers = policy.deferrable()
+        self.tiers = policy.deferrable()
+        """The tiers that can be deferred."""
 
     def reason(self, tier: str, kind: str) -> str:
         """Why a new job is deferred, for people; "" when it is not."""
-        if tier not in self._tiers:
+        if tier not in self.tiers:
             return ""
         if self.peak.mode is PeakMode.DEFERRING:
             return AT_PEAK
@@ -28,15 +29,18 @@ class Deferral:
 
     def started(self, job: Job, moment: Moment) -> None:
         """A job was picked; the first starts of those that are never deferred tell of a peak."""
-        if not job.attempt and job.tier not in self._tiers:
+        if not job.attempt and job.tier not in self.tiers:
             self.peak.observe(moment.at, moment.now - waits_since(job))
 
-    def update(self, at: float) -> None:
-        """Look at the waits; under pressure the tiers that can be deferred get their floor and what the others leave."""
-        mode = self.peak.update(at, waiting=self._kinds.others_wait(self._tiers))
-        self._kinds.give_way(frozenset() if mode is PeakMode.NORMAL else self._tiers)
+    def update(self, at: float, *, served: bool) -> None:
+        """Look at the waits, which say nothing while no job is `served` by any worker.
+
+        Under pressure the tiers that can be deferred get their floor and what the others leave.
+        """
+        mode = self.peak.update(at, waiting=not served or self._kinds.others_wait(self.tiers))
+        self._kinds.give_way(frozenset() if mode is PeakMode.NORMAL else self.tiers)
 
     def replace(self, policy: Policy) -> None:
         """Another policy is in force from now on."""
-        self._tiers = policy.deferrable()
+        self.tiers = policy.deferrable()
         self.peak.objective = policy.wait_objective_seconds

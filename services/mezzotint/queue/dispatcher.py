@@ -68,7 +68,7 @@ class Dispatcher:
         """Do what has become due: deferred jobs, retries, expiries, and what a full disk held up."""
         moment = self._moment()
         if moment.at >= self._paused_until:
-            for job in self._room.admit(moment):
+            for job in self._room.admit(moment, self._roster.idle()):
                 self._background.spawn(self._admit(job))
         for job_id in self._room.expired(moment.now):
             self._background.spawn(self._expire(job_id))

@@ -48,6 +48,7 @@ class Kind:
     def add(self, job: Job, at: float, *, front: bool = False) -> None:
         """A job begins to wait in its state, QUEUED or DEFERRED."""
         if job.state is JobState.DEFERRED:
+            self.sidelines.loans.discard(job.job_id)
             self.sidelines.of(job.tier).add(job, front=front)
         else:
             self.scheduler.add(job, front=front)
@@ -57,6 +58,7 @@ class Kind:
     def discard(self, job: Job, *, for_good: bool = True) -> bool:
         """A job waits no more; False when it did not. Not `for_good`: what was expected of it still holds."""
         if for_good:
+            self.sidelines.loans.discard(job.job_id)
             self._forecast.forget(job.job_id)
         if job.state is JobState.DEFERRED:
             return self.sidelines.of(job.tier).discard(job)
@@ -68,12 +70,18 @@ class Kind:
         if job:
             self._granted_ms += job.cost_ms
             self._grants += 1
+            self.sidelines.loans.discard(job.job_id)
             self._forecast.start(job.job_id, moment.at)
         return job
 
     def admit(self, moment: Moment, pace: float) -> list[Job]:
         """The jobs that are deferred no longer; `pace` in multiples of the floor rate."""
-        return self.sidelines.admit(*moment, self._capacity(moment.at) * pace, self.scheduler.lines.paused)
+        rate = self._rate.per_second(moment.at) or CAPACITY_UNMEASURED
+        return self.sidelines.admit(*moment, rate * pace, self.scheduler.lines.paused)
+
+    def deferred(self) -> list[str]:
+        """The tiers whose deferred jobs may be admitted now."""
+        return [name for name, line in self.sidelines.by_tier.items() if line and name not in self.scheduler.lines.paused]
 
     def replace(self, policy: Policy) -> None:
         """Other promises from now on."""
@@ -123,10 +131,6 @@ class Kind:
             return None
         queued_ms = self.scheduler.outlook.cost_ms(job.tier)
         return (before[1] + queued_ms) / min(share * rate, self.sidelines.rate(job.tier, rate * pace))
-
-    def _capacity(self, at: float) -> float:
-        """The work that can be done, in ms a second."""
-        return self._rate.per_second(at) or CAPACITY_UNMEASURED
 
 
 class Kinds:

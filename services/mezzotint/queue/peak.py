@@ -84,7 +84,7 @@ class PeakController:
         self._window.add(at, wait)
 
     def update(self, at: float, *, waiting: bool) -> PeakMode:
-        """The mode from now on; `waiting`: jobs of tiers that are not deferred wait, so that no news is not good news."""
+        """The mode from now on; `waiting`: jobs of tiers that are not deferred wait, or would: no news is not good news."""
         self.p95 = self._window.p95(at)
         loud, calm = self._weigh(waiting)
         self._loud_since = (at if self._loud_since is None else self._loud_since) if loud else None
@@ -123,9 +123,9 @@ class PeakController:
         return self.p95 is not None and self.objective is not None and self.p95 > DEFER_AT * self.objective
 
     def _keep_pace(self, at: float) -> None:
-        """The ramp: back to the floor rate at a peak, held under pressure, growing otherwise."""
+        """The ramp: back to the floor rate at a peak, growing in calm, held otherwise."""
         if self.mode is PeakMode.DEFERRING:
             self.pace = 1.0
-        elif self.mode is PeakMode.NORMAL and self._updated is not None:
+        elif self.mode is PeakMode.NORMAL and self._calm_since is not None and self._updated is not None:
             self.pace = min(PACE_MAX, self.pace * 2.0 ** ((at - self._updated) / DOUBLING_SECONDS))
         self._updated = at

@@ -1,5 +1,6 @@
 """The workers that are connected, by their ids."""
 
+from collections import Counter
 from collections.abc import Collection
 
 from mezzotint.queue.worker import Worker
@@ -33,6 +34,13 @@ class Roster:
     def all(self) -> Collection[Worker]:
         """Every connected worker."""
         return self._workers.values()
+
+    def idle(self) -> dict[tuple[str, ...], int]:
+        """Credits that are not used, by the kinds that their workers take; 0 where all are used."""
+        idle: Counter[tuple[str, ...]] = Counter()
+        for worker in self._workers.values():
+            idle[worker.kinds] += 0 if worker.full or worker.closed or worker.draining else worker.credits
+        return idle
 
     def kinds(self) -> set[str]:
         """The kinds of job that somebody takes."""

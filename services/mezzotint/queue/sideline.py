@@ -46,11 +46,16 @@ class Sideline:
         self._at = at
         admitted: list[Job] = []
         while self._tokens >= 0 and len(self._line):
-            job = self._line.pop(now)
-            self._line.release(job, job.cost_ms)
+            job = self.next(now)
             self._tokens -= job.cost_ms
             admitted.append(job)
         return admitted
+
+    def next(self, now: float) -> Job:
+        """The job whose turn it is, deferred no longer, whatever the pace; there must be one."""
+        job = self._line.pop(now)
+        self._line.release(job, job.cost_ms)
+        return job
 
     def before(self, job: Job) -> tuple[int, int] | None:
         """The deferred jobs expected to be admitted before this one and their work in ms; None when it is not deferred."""
@@ -63,6 +68,8 @@ class Sidelines:
     def __init__(self, policy: Policy) -> None:
         self._tiers = {tier.name: tier for tier in policy.tiers}
         self.by_tier: dict[str, Sideline] = {}
+        self.loans: set[str] = set()
+        """Jobs that were lent capacity and have not begun; whoever sees one picked, or gone, takes it off."""
 
     def of(self, tier: str) -> Sideline:
         """The sideline of a tier."""
@@ -78,6 +85,15 @@ class Sidelines:
             if tier not in paused:
                 admitted += sideline.admit(now, at, self.rate(tier, full_rate))
         return admitted
+
+    def lend(self, tier: str, now: float) -> Job | None:
+        """The job of the tier whose turn it is, deferred no longer, whatever the pace; None when there is none."""
+        line = self.of(tier)
+        if not line:
+            return None
+        job = line.next(now)
+        self.loans.add(job.job_id)
+        return job
 
     def rate(self, tier: str, full_rate: float) -> float:
         """Work of the tier to admit, in ms a second: its floor's part of `full_rate`, or all when it is deferred no longer."""

@@ -19,7 +19,7 @@ class TierLine:
     def __init__(self, tier: Tier) -> None:
         self._running_max = tier.account_running_max
         self._aging = Aging(tier.wait_max_seconds)
-        self._accounts = Accounts()
+        self.accounts = Accounts()
         self._turns = Turns()
         self.ranks = Ranks()
         self.aged = 0
@@ -34,8 +34,8 @@ class TierLine:
         return self._turns.count > 0
 
     def add(self, job: Job, *, front: bool = False) -> None:
-        """A job waits: behind the account's others, or before them when it waited already."""
-        accounts, cost_ms = self._accounts, job.cost_ms
+        """A job waits: behind the account's others, or, when it waited already, before those accepted later."""
+        accounts, cost_ms = self.accounts, job.cost_ms
         flow = accounts.open(job.account_id)
         first = flow.lane is NONE and not flow.waiting
         back = first and flow.used <= accounts.now and not flow.in_flight
@@ -54,14 +54,14 @@ class TierLine:
 
     def discard(self, job: Job) -> bool:
         """A job waits no more; False when it did not."""
-        flow = self._accounts.find(job.account_id)
+        flow = self.accounts.find(job.account_id)
         tag = flow.waiting.remove(job) if flow else None
         if flow is None or tag is None:
             return False
         self.ranks.remove(tag, job.cost_ms)
         if not flow.waiting:
             self._turns.drop(flow)
-            self._accounts.rest(flow, empty=not self.ranks.count)
+            self.accounts.rest(flow, empty=not self.ranks.count)
         return True
 
     def pop(self, now: float = 0.0) -> Job:
@@ -72,30 +72,28 @@ class TierLine:
         flow = self._turns.next()
         job, tag = flow.waiting.take()
         self.ranks.remove(tag, job.cost_ms)
-        self._accounts.serve(flow)
-        self._accounts.charge(flow, job.cost_ms)
+        self.accounts.serve(flow)
+        self.accounts.charge(flow, job.cost_ms)
         flow.started_at = now
         if flow.waiting:
             self._seat(flow)
-        self._accounts.settle(empty=not self.ranks.count)
+        self.accounts.settle(empty=not self.ranks.count)
         return job
 
     def hold(self, job: Job) -> None:
         """A job is under way that was not popped here, after a restart."""
-        flow = self._accounts.open(job.account_id)
-        self._accounts.charge(flow, job.cost_ms)
+        flow = self.accounts.open(job.account_id)
+        self.accounts.charge(flow, job.cost_ms)
         if flow.waiting:
             self._seat(flow)
 
     def release(self, job: Job, cost_ms: int) -> None:
         """A job is no longer under way; what it was charged is corrected to what it cost, 0 if it was not begun."""
-        flow = self._accounts.find(job.account_id)
+        flow = self.accounts.find(job.account_id)
         assert flow, f"{job.job_id} was not under way"
-        flow.in_flight -= 1
-        assert flow.in_flight >= 0, f"{job.job_id} was not under way"
-        flow.used += cost_ms - job.cost_ms
+        self.accounts.finish(flow, cost_ms - job.cost_ms)
         if not flow.waiting:
-            self._accounts.rest(flow, empty=not self.ranks.count)
+            self.accounts.rest(flow, empty=not self.ranks.count)
         elif flow.lane is not FRESH:
             self._seat(flow)
 
@@ -103,7 +101,7 @@ class TierLine:
         """The tier promises something else from now on."""
         self._running_max = tier.account_running_max
         self._aging = Aging(tier.wait_max_seconds)
-        for flow in self._accounts:
+        for flow in self.accounts:
             flow.watched = False
             if flow.waiting and flow.lane is not FRESH:
                 self._seat(flow)
@@ -112,7 +110,7 @@ class TierLine:
 
     def before(self, job: Job) -> tuple[int, int] | None:
         """The jobs of the tier expected to start before this one and their work in ms; None when it does not wait."""
-        flow = self._accounts.find(job.account_id)
+        flow = self.accounts.find(job.account_id)
         tag = flow.waiting.tag(job) if flow else None
         return None if tag is None else self.ranks.before(tag)
 
@@ -120,7 +118,7 @@ class TierLine:
         """The job that waits is expected to wait for others of its own account to end."""
         if self._running_max is None:
             return False
-        flow = self._accounts.open(job.account_id)
+        flow = self.accounts.open(job.account_id)
         tag = flow.waiting.tag(job)
         assert tag is not None, f"{job.job_id} does not wait"
         own = (tag - flow.used) / max(1, flow.tag - flow.used) * len(flow.waiting)

@@ -1,6 +1,6 @@
 """The lines of all tiers, and which of them are stopped. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mezzotint.queue.proportions import Proportions
 from mezzotint.queue.tier_line import TierLine
@@ -42,6 +42,10 @@ class TierLines:
     def waiting(self) -> dict[str, int]:
         """Jobs that wait, by tier; those of accounts that may have no more under way among them."""
         return {name: len(line) for name, line in self.by_tier.items()}
+
+    def under_way(self, tiers: Collection[str]) -> int:
+        """Jobs under way in these tiers."""
+        return sum(line.accounts.in_flight for name, line in self.by_tier.items() if name in tiers)
 
     def aged(self) -> dict[str, int]:
         """By tier, the starts that were moved up because their account had waited for too long."""

@@ -7,6 +7,7 @@ from mezzotint.queue.deadlines import Deadlines
 from mezzotint.queue.deferral import Deferral
 from mezzotint.queue.job import Job, JobState
 from mezzotint.queue.kinds import Kinds, Moment, Place
+from mezzotint.queue.lending import Idle, Lending
 from mezzotint.queue.tiers import Policy
 
 EXPIRY_GRAIN_SECONDS = 1.0
@@ -19,6 +20,7 @@ class WaitingRoom:
         self.kinds = Kinds(policy)
         self._deferral = Deferral(policy, self.kinds)
         self.peak = self._deferral.peak
+        self._lending = Lending(self.kinds)
         self._appointments = Appointments()
         self._expiries = Deadlines(EXPIRY_GRAIN_SECONDS)
         self._turn = 0
@@ -28,7 +30,7 @@ class WaitingRoom:
         return self._deferral.reason(tier, kind)
 
     def enter(self, job: Job, moment: Moment, *, again: bool = False) -> None:
-        """A job waits, from now on or from its `not_before`. `again`: it waited before and goes before its account's others."""
+        """A job waits, from now on or from its `not_before`. `again`: it waited before, and keeps its place."""
         if not job.attempt:
             self._expiries.add(job.expires_at, job.job_id)
         if job.not_before > moment.now:
@@ -62,21 +64,24 @@ class WaitingRoom:
         """A job is no longer under way, at this cost; None: as expected."""
         self.kinds.of(job.kind).scheduler.release(job, cost_ms)
 
-    def admit(self, moment: Moment) -> list[Job]:
-        """Deferred jobs to be queued now: their time has come, or the peak's pace allows.
+    def admit(self, moment: Moment, idle: Idle) -> list[Job]:
+        """Deferred jobs to be queued now: their time has come, the peak's pace allows, or nobody else wants what is idle.
 
-        A job given that does not become QUEUED must enter again. Retries whose time has come become ready by themselves.
+        A job given that does not become QUEUED must enter again. Retries whose time has come become ready by themselves. `idle`
+        names every kind that workers take, if none of them is idle: without workers the pace stands still.
         """
-        self._deferral.update(moment.at)
+        served = {kind for kinds in idle for kind in kinds}
+        self._deferral.update(moment.at, served=bool(served))
         admitted: list[Job] = []
         for job in self._appointments.due(moment.now):
             if job.state is JobState.DEFERRED and not self.defers(job.tier, job.kind):
                 admitted.append(job)
             else:
                 self.kinds.of(job.kind).add(job, moment.at, front=job.state is not JobState.DEFERRED)
-        for kind in self.kinds.by_name.values():
-            admitted += kind.admit(moment, self.peak.pace)
-        return admitted
+        for name, kind in self.kinds.by_name.items():
+            if name in served:
+                admitted += kind.admit(moment, self.peak.pace)
+        return admitted + self._lending.lend(idle, moment, self._deferral.tiers)
 
     def expired(self, now: float) -> list[str]:
         """The jobs that wait and should have begun by now; each is given once."""

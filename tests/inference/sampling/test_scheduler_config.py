@@ -97,7 +97,6 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (FLOW_MATCH, {"prediction_type": "epsilon"}, "prediction_type"),
     (FLOW_MATCH, {"shift": math.inf}, "shift"),
     (FLOW_MATCH, {"max_image_seq_len": 256}, "base_image_seq_len"),
-    (FLOW_MATCH, {"use_dynamic_shifting": True, "time_shift_type": "linear", "base_shift": 0.0}, "base_shift"),
 ]
 
 

@@ -113,7 +113,7 @@ def test_every_method_ends_where_the_model_points(config: SchedulerConfig, sampl
         samples, timesteps = state.inputs([0])
         signal = signal_of(config, timesteps[0])
         spread = 1 - signal if config.is_flow else np.sqrt(1 - signal**2)
-        way.append((samples - signal * target) / spread)
+        way.append(np.asarray((samples - signal * target) / spread, np.float32))
         preview = state.advance([0], prediction(config, target, way[-1], signal, spread), show=[0])[0]
         np.testing.assert_allclose(preview, target, atol=2e-3)
     np.testing.assert_allclose(state.latents(0), target, atol=2e-3)

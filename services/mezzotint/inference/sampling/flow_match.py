@@ -9,16 +9,18 @@ import math
 import numpy as np
 
 from mezzotint.inference.sampling.plan import Doubles, Plan
-from mezzotint.inference.sampling.scheduler_config import SchedulerConfig
+from mezzotint.inference.sampling.scheduler_config import SHIFT_MAX, SHIFT_MIN, SchedulerConfig
 
 
 def shift_of(config: SchedulerConfig, tokens: int) -> float:
-    """How much longer than even steps a picture of `tokens` image tokens dwells in noise."""
+    """How much longer than even steps a picture of `tokens` image tokens dwells in noise: from SHIFT_MIN to SHIFT_MAX."""
     if not config.use_dynamic_shifting:
         return config.shift
     slope = (config.max_shift - config.base_shift) / (config.max_image_seq_len - config.base_image_seq_len)
     mu = config.base_shift + slope * (tokens - config.base_image_seq_len)
-    return math.exp(mu) if config.time_shift_type == "exponential" else mu
+    if config.time_shift_type == "linear":
+        return min(max(mu, SHIFT_MIN), SHIFT_MAX)
+    return math.exp(min(max(mu, math.log(SHIFT_MIN)), math.log(SHIFT_MAX)))
 
 
 def shifted(sigmas: Doubles, shift: float) -> Doubles:

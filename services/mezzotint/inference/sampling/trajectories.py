@@ -93,7 +93,9 @@ class Trajectories:
         """See `advance`; for few enough rows to stay in the processor's cache."""
         rows, plans = self._of(slots)
         shows = np.array([slot in show for slot in slots], np.bool_)
-        with_data, with_noise = _chosen((plans[:, COLUMN["data"]] != 0) | shows), _chosen(plans[:, COLUMN["noise"]] != 0)
+        through_data = np.flatnonzero((plans[:, COLUMN["data"]] != 0) | shows)
+        # An index that copies nothing when it is of all rows.
+        with_data = slice(None) if len(through_data) == len(rows) else through_data
         # A row that overflows is its own fault, and found by whoever made the output.
         with np.errstate(over="ignore", invalid="ignore"):
             sample = self._latents[rows]
@@ -102,12 +104,12 @@ class Trajectories:
             data = _data(plans[with_data], sample[with_data], output[with_data])
             moved[with_data] += _weighed(plans[with_data], "data", data)
             moved[with_data] += _weighed(plans[with_data], "before", self._before[rows[with_data]])
-            for row in np.arange(len(rows))[with_noise].tolist():
+            for row in np.flatnonzero(plans[:, COLUMN["noise"]]).tolist():
                 moved[row] += plans[row, COLUMN["noise"]] * self._noise(slots[row])
-        self._latents[rows], self._before[rows[with_data]] = moved, data
+        self._latents[rows], self._before[rows[through_data]] = moved, data
         self._done[rows] += 1
         self._put_back_what_is_kept(slots)
-        shown = zip(np.arange(len(rows))[with_data].tolist(), data, strict=True)
+        shown = zip(through_data.tolist(), data, strict=True)
         return {slots[row]: self._with_kept(slots[row], each) for row, each in shown if shows[row]}
 
     def _put_back_what_is_kept(self, slots: Sequence[int]) -> None:
@@ -167,8 +169,3 @@ def _weighed(plans: Floats, column: str, values: Floats) -> Floats:
     """Values (n, C, H, W), each row times its weight in a column."""
     weighed: Floats = plans[:, COLUMN[column], None, None, None] * values
     return weighed
-
-
-def _chosen(mask: npt.NDArray[np.bool_]) -> slice | npt.NDArray[np.int64]:
-    """An index of the rows in a mask; one that copies nothing when they are all."""
-    return slice(None) if mask.all() else np.flatnonzero(mask)

@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from mezzotint.runtime.errors import FieldInvalid
 from mezzotint.runtime.interceptors.errors import abort
 
-OURS = "/mezzotint.api."
+GRPCS_OWN = "/grpc."
 Decode = Callable[[bytes], Any]
 
 
@@ -76,7 +76,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         if method in self._wrapped:
             return self._wrapped[method]
         handler = await continuation(handler_call_details)
-        if handler is not None and method.startswith(OURS):
+        if handler is not None and not method.startswith(GRPCS_OWN):
             handler = self._wrapped[method] = self._wrap(method, handler)
         return handler
 

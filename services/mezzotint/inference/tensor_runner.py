@@ -1,0 +1,153 @@
+"""Runs one version of a tensor model: requests wait in its batcher, calls run in the pool, all else on the event loop."""
+
+import asyncio
+import math
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+
+from mezzotint.inference.tensor_batcher import Batcher, Key
+from mezzotint.inference.tensor_call import Result, Spent, TensorRequest, call
+from mezzotint.inference.tensor_model import TensorModel
+from mezzotint.inference.tensor_pace import Pace
+from mezzotint.inference.tensor_statistics import TensorStatistics
+from mezzotint.inference.tensor_types import Array
+from mezzotint.runtime.errors import JobExpired
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    """A request in the queue or in a call."""
+
+    request: TensorRequest
+    arrived: float
+    expires: float | None
+    answer: "asyncio.Future[list[Array]]"
+    key: Key = field(init=False)
+    rows: int = field(init=False)
+    level: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.key, self.rows, self.level = self.request.key, self.request.rows, self.request.level
+
+
+class TensorRunner:
+    """At most `instances` calls of `model` at once. Used on one event loop only."""
+
+    def __init__(self, model: TensorModel, pool: Executor) -> None:
+        settings = model.settings
+        self.model = model
+        self.statistics = TensorStatistics()
+        self._pool = pool
+        self._loop = asyncio.get_running_loop()
+        self._batcher: Batcher[_Waiting] = Batcher(
+            settings.max_batch_size,
+            settings.max_queue_delay_microseconds / 1e6,
+            settings.max_queue_size,
+            settings.priority_levels,
+        )
+        self._pace = Pace()
+        # Elsewhere this thread's time says nothing about the call's.
+        self._may_be_short = settings.threads == 1 and not model.device.startswith("CUDA")
+        self._calls = 0
+        self._looking = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def run(self, request: TensorRequest) -> list[Array]:
+        """The outputs asked for. A caller that is cancelled is dropped before its call.
+
+        Raises ServerOverloaded when the queue is full, JobExpired when the request's time is over before its call, FieldInvalid
+        and Internal when the model fails.
+        """
+        now = time.perf_counter()
+        self.statistics.last_inference_ms = time.time_ns() // 1_000_000
+        expires = None if request.timeout is None else now + request.timeout
+        waiting = _Waiting(request, now, expires, self._loop.create_future())
+        try:
+            self._batcher.add(waiting)
+            self._look_soon()
+            return await waiting.answer
+        except BaseException:
+            self._batcher.drop(waiting)
+            self.statistics.failed(now, time.perf_counter())
+            raise
+
+    def _look_soon(self) -> None:
+        """Look for a call once the requests that came in this turn of the loop are all in the queue."""
+        if not self._looking:
+            self._looking = True
+            self._loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        """Begin every call that is due and may begin; else be back when one is."""
+        self._looking = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now = time.perf_counter()
+        for over in self._batcher.expired(now):
+            if not over.answer.done():
+                over.answer.set_exception(
+                    JobExpired(f"the call did not begin within the timeout of {over.request.timeout:g} s")
+                )
+        while self._calls < self.model.settings.instances and (batch := self._batcher.take(now)):
+            if self._pace.is_short(_kind(batch)):
+                self._make(batch)
+                # One at a time: the loop has others to serve between them.
+                if self._batcher.size:
+                    self._look_soon()
+                return
+            self._begin(batch)
+        if self._batcher.size and (wake := self._wake()) is not None:
+            self._timer = self._loop.call_later(max(0.0, wake - now), self._look)
+
+    def _wake(self) -> float | None:
+        """When to look again without an event: not for calls while all instances are taken."""
+        return self._batcher.wake() if self._calls < self.model.settings.instances else self._batcher.next_expiry()
+
+    def _make(self, batch: list[_Waiting]) -> None:
+        """Make a short call here and now."""
+        try:
+            results = call(self.model, [each.request for each in batch])
+        except Exception as defect:  # noqa: BLE001  # raised again where the requests wait
+            results = [(defect, Spent())] * len(batch)
+        self._finish(batch, results)
+
+    def _begin(self, batch: list[_Waiting]) -> None:
+        """Have the pool make the call of a batch."""
+        self._calls += 1
+        made = self._pool.submit(call, self.model, [each.request for each in batch])
+        made.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._ended, batch, done))
+
+    def _ended(self, batch: list[_Waiting], made: "Future[list[tuple[Result, Spent]]]") -> None:
+        """Begin the next call, then hand out the results of this one."""
+        self._calls -= 1
+        self._look()
+        defect = made.exception()
+        self._finish(batch, made.result() if defect is None else [(defect, Spent())] * len(batch))
+
+    def _finish(self, batch: Sequence[_Waiting], results: Sequence[tuple[Result, Spent]]) -> None:
+        """Hand out results and count them."""
+        now = time.perf_counter()
+        calls = {id(spent): spent for result, spent in results if not isinstance(result, BaseException)}
+        for spent in calls.values():
+            self.statistics.executed(spent)
+        if self._may_be_short:
+            kind, whole = _kind(batch), results[0][1]
+            # A call that failed, or was made in parts since one of its requests did, proves nothing.
+            self._pace.took(kind, whole.processor if whole.rows == kind[0] else math.inf)
+        for each, (result, spent) in zip(batch, results, strict=True):
+            if each.answer.done():
+                continue
+            if isinstance(result, BaseException):
+                each.answer.set_exception(result)
+            else:
+                self.statistics.succeeded(spent, each.arrived, now)
+                each.answer.set_result(result)
+
+
+def _kind(batch: Sequence[_Waiting]) -> tuple[object, ...]:
+    """What decides how long the call of a batch takes."""
+    first = batch[0].request
+    return (sum(each.rows for each in batch), first.key or tuple(each.shape for each in first.inputs.values()))
