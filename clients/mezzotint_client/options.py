@@ -12,6 +12,16 @@ FORMATS = {
     "webp": generation_pb2.IMAGE_FORMAT_WEBP,
 }
 
+Scheduler = Literal["flow_match_euler", "euler", "euler_ancestral", "dpmpp_2m", "ddim", "lcm"]
+SCHEDULERS = {
+    "flow_match_euler": generation_pb2.SCHEDULER_FLOW_MATCH_EULER,
+    "euler": generation_pb2.SCHEDULER_EULER,
+    "euler_ancestral": generation_pb2.SCHEDULER_EULER_ANCESTRAL,
+    "dpmpp_2m": generation_pb2.SCHEDULER_DPMPP_2M,
+    "ddim": generation_pb2.SCHEDULER_DDIM,
+    "lcm": generation_pb2.SCHEDULER_LCM,
+}
+
 
 class Options(TypedDict, total=False):
     """What may be said besides the prompt. What is left out, the server decides."""
@@ -36,6 +46,8 @@ class Options(TypedDict, total=False):
     """Previews on the way, 0 to 10."""
     opaque: bool
     """Draw on white instead of leaving the background transparent."""
+    scheduler: Scheduler
+    """How the picture is drawn, if the model's own way is not wanted."""
 
 
 def spec(prompt: str, **options: Unpack[Options]) -> generation_pb2.GenerationSpec:
@@ -44,6 +56,9 @@ def spec(prompt: str, **options: Unpack[Options]) -> generation_pb2.GenerationSp
     encoding = options.get("format", "png")
     if encoding not in FORMATS:
         raise FieldInvalid.of("spec.format", f"{encoding!r} is none of {', '.join(FORMATS)}")
+    scheduler = options.get("scheduler")
+    if scheduler is not None and scheduler not in SCHEDULERS:
+        raise FieldInvalid.of("spec.scheduler", f"{scheduler!r} is none of {', '.join(SCHEDULERS)}")
     try:
         return generation_pb2.GenerationSpec(
             prompt=prompt,
@@ -58,6 +73,7 @@ def spec(prompt: str, **options: Unpack[Options]) -> generation_pb2.GenerationSp
             format=FORMATS[encoding],
             previews=options.get("previews", 0),
             opaque=options.get("opaque", False),
+            scheduler=SCHEDULERS[scheduler] if scheduler else generation_pb2.SCHEDULER_UNSPECIFIED,
         )
     except (ValueError, UnicodeError) as error:
         raise FieldInvalid.of("spec", f"a value is out of range or no text: {error}") from error

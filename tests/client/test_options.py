@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mezzotint.api.inference.v1 import generation_pb2
 from mezzotint.runtime.errors import FieldInvalid
-from mezzotint_client.options import parse_size, spec
+from mezzotint_client.options import SCHEDULERS, parse_size, spec
 
 
 def test_what_is_left_out_is_left_to_the_server() -> None:
@@ -28,12 +28,21 @@ def test_every_option_reaches_its_field() -> None:
         format="webp",
         previews=2,
         opaque=True,
+        scheduler="dpmpp_2m",
     )
     assert (message.negative_prompt, message.model, message.width, message.height) == ("blue", "aquatint", 64, 32)
     assert (message.images, message.steps, message.guidance, message.previews) == (3, 12, 4.5, 2)
     assert message.HasField("seed")
     assert message.opaque
+    assert message.scheduler == generation_pb2.SCHEDULER_DPMPP_2M
     assert message.format == generation_pb2.IMAGE_FORMAT_WEBP
+
+
+def test_every_scheduler_of_the_contract_has_a_name() -> None:
+    """The client can ask for each of them."""
+    assert sorted(SCHEDULERS.values()) == sorted(
+        set(generation_pb2.Scheduler.values()) - {generation_pb2.SCHEDULER_UNSPECIFIED}
+    )
 
 
 @given(st.integers(1, 9999), st.integers(1, 9999), st.sampled_from("xX×"))
@@ -49,7 +58,7 @@ def test_what_is_no_size_is_refused_with_an_example(size: str) -> None:
         spec("a red heart", size=size)
 
 
-@pytest.mark.parametrize("options", [{"seed": -1}, {"images": 2**40}, {"format": "gif"}, {"steps": -5}])
+@pytest.mark.parametrize("options", [{"seed": -1}, {"images": 2**40}, {"format": "gif"}, {"scheduler": "heun"}, {"steps": -5}])
 def test_what_the_message_cannot_hold_is_refused(options: dict[str, int]) -> None:
     """Numbers out of the message's range and unknown encodings are the caller's error, not a defect."""
     with pytest.raises(FieldInvalid):

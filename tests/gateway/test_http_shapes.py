@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from google.protobuf import duration_pb2
@@ -123,12 +123,18 @@ def test_all_that_is_asked_reaches_the_engine() -> None:
     """Ensures that each parameter has its field."""
     request = schema.ImageRequest(
         prompt="a", negative_prompt="b", model="m", n=3, size="512x256", output_format="webp", background="opaque", stream=True,
-        partial_images=2, seed=0, steps=7, guidance=1.5,
+        partial_images=2, seed=0, steps=7, guidance=1.5, scheduler="lcm",
     )  # fmt: skip
     assert schema.spec_of(request) == generation_pb2.GenerationSpec(
         prompt="a", negative_prompt="b", model="m", images=3, width=512, height=256, opaque=True, previews=2, seed=0, steps=7,
-        guidance=1.5, format=generation_pb2.IMAGE_FORMAT_WEBP,
+        guidance=1.5, format=generation_pb2.IMAGE_FORMAT_WEBP, scheduler=generation_pb2.SCHEDULER_LCM,
     )  # fmt: skip
+
+
+def test_every_scheduler_of_the_contract_has_a_name() -> None:
+    """Ensures that each can be asked for over HTTP."""
+    asked = [schema.spec_of(schema.ImageRequest(prompt="a", scheduler=name)).scheduler for name in get_args(schema.Scheduler)]
+    assert sorted(asked) == sorted(set(generation_pb2.Scheduler.values()) - {generation_pb2.SCHEDULER_UNSPECIFIED})
 
 
 def test_an_event_is_one_line_of_data() -> None:

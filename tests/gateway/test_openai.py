@@ -37,6 +37,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"extra_body": {"steps": 0}}, "steps"),
     ({"extra_body": {"guidance": 0.5}}, "guidance"),
     ({"extra_body": {"seed": -1}}, "seed"),
+    ({"extra_body": {"scheduler": "heun"}}, "scheduler"),
     ({"extra_body": {"stepz": 4}}, "stepz"),
     ({"extra_headers": {"Idempotency-Key": "k" * 65}}, "Idempotency-Key"),
 ]

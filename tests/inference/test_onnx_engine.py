@@ -140,6 +140,13 @@ WRONG: list[tuple[str, Callable[[Path], Any], str, str]] = [
     ("sizes disagree", edit_json(INDEX, lambda j: j["_mezzotint"].update(scale=4)), INDEX, "latent_size 32"),
     ("NaN guidance", edit_json(INDEX, lambda j: j["_mezzotint"].update(guidance_default=float("nan"))), INDEX, "guidance"),
     ("other scheduler", edit_json(SCHEDULER, lambda j: j.update(_class_name="DDIM")), SCHEDULER, "DDIM"),
+    ("sampler not served", edit_json(SCHEDULER, lambda j: j.update(_class_name="HeunDiscreteScheduler")), SCHEDULER, "Heun"),
+    (
+        "another prediction",
+        edit_json(SCHEDULER, lambda j: j.update(prediction_type="epsilon")),
+        SCHEDULER,
+        "prediction_type epsilon",
+    ),
     ("shift is zero", edit_json(SCHEDULER, lambda j: j.update(shift=0.0)), SCHEDULER, "shift"),
     ("option not served", edit_json(SCHEDULER, lambda j: j.update(use_karras_sigmas=True)), SCHEDULER, "use_karras_sigmas"),
     ("no tokenizer", lambda folder: (folder / TOKENIZER).unlink(), TOKENIZER, "missing"),

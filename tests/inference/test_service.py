@@ -64,6 +64,8 @@ async def test_models_are_listed(inference: InferenceServiceAsyncStub) -> None:
     response = await calls.call(inference.ListModels, inference_pb2.ListModelsRequest())
     (model,) = response.models
     assert (model.name, model.version, model.loaded, list(model.sizes)) == ("tiny", "1", True, ["256x256"])
+    names = ["SCHEDULER_FLOW_MATCH_EULER", "SCHEDULER_DPMPP_2M", "SCHEDULER_LCM"]
+    assert [generation_pb2.Scheduler.Name(scheduler) for scheduler in model.schedulers] == names
 
 
 async def test_pictures_of_a_request_differ_by_seed(inference: InferenceServiceAsyncStub) -> None:
@@ -74,6 +76,21 @@ async def test_pictures_of_a_request_differ_by_seed(inference: InferenceServiceA
     alone = await generate(inference, GenerationSpec(prompt="x", seed=7, steps=4))
     assert levels(alone[-1].image.data) == pytest.approx(levels(images[2].data), abs=2)
     assert levels(images[0].data) != pytest.approx(levels(images[2].data), abs=2)
+
+
+async def test_requests_of_different_schedulers_are_drawn_together(inference: InferenceServiceAsyncStub) -> None:
+    """Each of them gets the picture that it gets alone; the schedulers give different pictures."""
+    schedulers = (
+        generation_pb2.SCHEDULER_FLOW_MATCH_EULER,
+        generation_pb2.SCHEDULER_DPMPP_2M,
+        generation_pb2.SCHEDULER_LCM,
+    )
+    specs = [GenerationSpec(prompt="x", seed=7, steps=4 + 2 * scheduler, scheduler=scheduler) for scheduler in schedulers]
+    alone = [levels((await generate(inference, spec))[-1].image.data) for spec in specs]
+    together = await asyncio.gather(*(generate(inference, spec) for spec in specs))
+    for events, expected in zip(together, alone, strict=True):
+        assert levels(events[-1].image.data) == pytest.approx(expected, abs=2)
+    assert len({tuple(each) for each in alone}) == len(alone)
 
 
 def levels(data: bytes) -> list[int]:

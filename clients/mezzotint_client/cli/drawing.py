@@ -12,7 +12,7 @@ from mezzotint_client.cli.pictures import save_pictures
 from mezzotint_client.cli.progress import display
 from mezzotint_client.client import Client
 from mezzotint_client.events import Picture
-from mezzotint_client.options import Options
+from mezzotint_client.options import SCHEDULERS, Options
 
 # Enough to see the picture come out of the noise.
 PREVIEWS = 8
@@ -26,6 +26,7 @@ OPTIONS = (
     click.option("--guidance", type=click.FloatRange(1, 30), help="How closely the prompt is followed."),
     click.option("--negative", "negative_prompt", help="What is not to be seen."),
     click.option("--model", help="The model.  [default: the server's]"),
+    click.option("--scheduler", type=click.Choice(list(SCHEDULERS)), help="How pictures are drawn.  [default: the model's]"),
     click.option("--format", type=click.Choice(["png", "jpeg", "webp"]), help="How pictures are encoded.  [default: png]"),
     click.option("--opaque", is_flag=True, default=None, help="Draw on white instead of leaving the background transparent."),
 )

@@ -15,5 +15,5 @@ def config_of(class_name: str, **options: Any) -> SchedulerConfig:
 FLOW = config_of("FlowMatchEulerDiscreteScheduler", shift=3.0)
 EPSILON = config_of("DDIMScheduler", **STABLE, clip_sample=False, steps_offset=1)
 VELOCITY = config_of("EulerDiscreteScheduler", **STABLE, prediction_type="v_prediction")
-DATA = config_of("DPMSolverMultistepScheduler", **STABLE, prediction_type="sample", use_karras_sigmas=True)
+DATA = config_of("DPMSolverMultistepScheduler", **STABLE, prediction_type="sample", solver_type="heun")
 CONFIGS = (FLOW, EPSILON, VELOCITY, DATA)

@@ -26,12 +26,6 @@ def test_schedule_with_shift_is_that_of_diffusers() -> None:
     np.testing.assert_allclose(schedule(config_of(FLOW_MATCH, shift=3.0), 4, 64), expected, rtol=1e-6)
 
 
-def test_a_pipeline_that_spaces_its_levels_evenly_ends_one_step_above_zero() -> None:
-    """FLUX hands its scheduler levels from 1 to 1 / steps, which are then shifted."""
-    config = config_of(FLOW_MATCH).model_copy(update={"even_sigmas": True})
-    np.testing.assert_allclose(schedule(config, 4, 64), [1.0, 0.75, 0.5, 0.25, 0.0])
-
-
 @pytest.mark.parametrize(("tokens", "mu"), [(256, 0.5), (4096, 1.15), (2176, 0.825)])
 def test_dynamic_shifting_goes_by_the_size_of_the_picture(tokens: int, mu: float) -> None:
     """The shift grows from `base_shift` to `max_shift` with the image tokens, exponentially or as it is."""

@@ -104,16 +104,26 @@ def takes_part(row: Row, call: int, rows: list[Row], state: Trajectories) -> boo
 @pytest.mark.parametrize(("config", "sampler"), PAIRS)
 @pytest.mark.parametrize("steps", [1, 2, 5, 17, 50])
 def test_every_method_ends_where_the_model_points(config: SchedulerConfig, sampler: Sampler, steps: int) -> None:
-    """A model that points to one picture at every noise level gets that picture, and previews show it from the first step."""
-    target = np.linspace(-1, 1, 18, dtype=np.float32).reshape(SHAPE)
-    plan, state = plan_of(config, sampler, steps, 64), Trajectories(1, SHAPE, steps)
-    state.join(0, noise(3, SHAPE), plan, seed=3)
+    """A model that points to one picture gets it, by way of samples with the right part of noise; all previews show it."""
+    shape = (4, 16, 16)
+    target = np.linspace(-1, 1, 1024, dtype=np.float32).reshape(shape)
+    state, way = Trajectories(1, shape, steps), []
+    state.join(0, noise(3, shape), plan_of(config, sampler, steps, 64), seed=3)
     for _ in range(steps):
         samples, timesteps = state.inputs([0])
-        output = pointing(config, samples, target, signal_of(config, timesteps[0]))
-        preview = state.advance([0], output, show=[0])[0]
+        signal = signal_of(config, timesteps[0])
+        spread = 1 - signal if config.is_flow else np.sqrt(1 - signal**2)
+        way.append(np.asarray((samples - signal * target) / spread, np.float32))
+        preview = state.advance([0], prediction(config, target, way[-1], signal, spread), show=[0])[0]
         np.testing.assert_allclose(preview, target, atol=2e-3)
     np.testing.assert_allclose(state.latents(0), target, atol=2e-3)
+    if steps == 1:
+        # Evenly spaced timesteps have their one step at the end without noise, as in diffusers.
+        return
+    if sampler in (Sampler.EULER_ANCESTRAL, Sampler.LCM):
+        np.testing.assert_allclose([np.std(each) for each in way], 1, atol=0.1)
+    else:
+        np.testing.assert_allclose(way, [way[0]] * steps, atol=0.05)
 
 
 def signal_of(config: SchedulerConfig, timestep: float) -> float:
@@ -121,16 +131,14 @@ def signal_of(config: SchedulerConfig, timestep: float) -> float:
     if config.is_flow:
         return 1 - float(timestep) / 1000
     bars = np.cumprod(1 - np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2)
-    sigmas = np.interp(timestep, np.arange(1000), np.sqrt((1 - bars) / bars))
-    return float(1 / np.sqrt(1 + sigmas**2))
+    sigma = np.interp(timestep, np.arange(1000), np.sqrt((1 - bars) / bars))
+    return float(1 / np.sqrt(1 + sigma**2))
 
 
-def pointing(config: SchedulerConfig, samples: Floats, target: Floats, signal: float) -> Floats:
-    """What a model would predict of samples if all their data were `target`."""
-    spread = 1 - signal if config.is_flow else np.sqrt(1 - signal**2)
-    fresh = (samples - signal * target) / spread
+def prediction(config: SchedulerConfig, target: Floats, fresh: Floats, signal: float, spread: float) -> Floats:
+    """What a model predicts of samples that are made of `target` and `fresh` noise."""
     outputs = {EPSILON: fresh, VELOCITY: signal * fresh - spread * target, FLOW: fresh - target}
-    return np.asarray(outputs.get(config, np.broadcast_to(target, samples.shape)), np.float32)
+    return np.asarray(outputs.get(config, target[None]), np.float32)
 
 
 def test_a_row_that_overflows_spoils_no_other() -> None:
@@ -154,7 +162,22 @@ def test_a_method_with_fresh_noise_is_decided_by_the_seed() -> None:
         ways = [alone(Row(config, sampler, 4, seed, 0, frozenset())) for seed in (5, 5, 6)]
         np.testing.assert_array_equal(ways[0], ways[1])
         assert not np.array_equal(ways[0][-1], ways[2][-1])
-    draws = [noise(5, SHAPE, draw).tobytes() for draw in range(100)]
+
+
+def test_each_step_has_noise_of_its_own() -> None:
+    """Each but the last step of an ancestral picture draws the next numbers of its seed; no two draws are alike."""
+    asked: list[tuple[int, int]] = []
+
+    def draw(seed: int, shape: tuple[int, ...], number: int) -> Floats:
+        asked.append((seed, number))
+        return noise(seed, shape, number)
+
+    state = Trajectories(2, SHAPE, STEPS, draw)
+    state.join(1, noise(5, SHAPE), plan_of(EPSILON, Sampler.EULER_ANCESTRAL, 4, 64), seed=5)
+    for _ in range(4):
+        state.advance([1], model(*state.inputs([1])))
+    assert asked == [(5, 1), (5, 2), (5, 3)]
+    draws = [noise(5, SHAPE, number).tobytes() for number in range(100)]
     assert len(set(draws)) == 100
 
 

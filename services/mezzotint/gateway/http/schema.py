@@ -22,10 +22,11 @@ FORMATS = {
     "webp": generation_pb2.IMAGE_FORMAT_WEBP,
 }
 Format = Literal["png", "jpeg", "webp"]
+Scheduler = Literal["flow_match_euler", "euler", "euler_ancestral", "dpmpp_2m", "ddim", "lcm"]
 
 
 class ImageRequest(pydantic.BaseModel):
-    """As the OpenAI Images API has it, with `negative_prompt`, `seed`, `steps` and `guidance` besides."""
+    """As the OpenAI Images API has it, with `negative_prompt`, `seed`, `steps`, `guidance` and `scheduler` besides."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -48,6 +49,7 @@ class ImageRequest(pydantic.BaseModel):
     guidance: float | None = Field(
         default=None, ge=1, le=30, allow_inf_nan=False, description="How closely the prompt is followed."
     )
+    scheduler: Scheduler | None = Field(default=None, description="How pictures are drawn; absent: the model's own way.")
     quality: str | None = Field(default=None, description="Accepted; `steps` is what decides here.")
     moderation: str | None = Field(default=None, description="Accepted; nothing is moderated here.")
     style: str | None = Field(default=None, description="Accepted; the prompt is what decides here.")
@@ -121,6 +123,8 @@ def spec_of(request: ImageRequest) -> generation_pb2.GenerationSpec:
         spec.seed = request.seed
     if request.guidance is not None:
         spec.guidance = request.guidance
+    if request.scheduler is not None:
+        spec.scheduler = generation_pb2.Scheduler.Value(f"SCHEDULER_{request.scheduler.upper()}")
     return spec
 
 

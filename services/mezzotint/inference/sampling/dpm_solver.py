@@ -15,6 +15,7 @@ from mezzotint.inference.sampling.training_noise import sigmas
 
 # With fewer steps the last one is of first order, which is steadier, if the model's scheduler says so.
 FEW_STEPS = 15
+STRIDE_MIN = 1e-12
 
 
 def dpm_solver(config: SchedulerConfig, steps: int, tokens: int) -> Plan:
@@ -38,7 +39,8 @@ def bends(config: SchedulerConfig, following: Doubles, stride: Doubles) -> Doubl
         bend: Doubles = following * (stride / np.append(np.inf, stride[:-1]))
     if config.solver_type == "midpoint":
         return bend * -np.expm1(-stride) / 2
-    return bend * (np.expm1(-stride) / stride + 1)
+    # The bound stands for the limit of a step that goes nowhere: to a least level that was reached before.
+    return bend * (np.expm1(-stride) / np.maximum(stride, STRIDE_MIN) + 1)
 
 
 def second_order(config: SchedulerConfig, steps: int, ends_at_zero: bool) -> npt.NDArray[np.bool_]:

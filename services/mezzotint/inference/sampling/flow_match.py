@@ -9,16 +9,18 @@ import math
 import numpy as np
 
 from mezzotint.inference.sampling.plan import Doubles, Plan
-from mezzotint.inference.sampling.scheduler_config import SchedulerConfig
+from mezzotint.inference.sampling.scheduler_config import SHIFT_MAX, SHIFT_MIN, SchedulerConfig
 
 
 def shift_of(config: SchedulerConfig, tokens: int) -> float:
-    """How much longer than even steps a picture of `tokens` image tokens dwells in noise."""
+    """How much longer than even steps a picture of `tokens` image tokens dwells in noise: from SHIFT_MIN to SHIFT_MAX."""
     if not config.use_dynamic_shifting:
         return config.shift
     slope = (config.max_shift - config.base_shift) / (config.max_image_seq_len - config.base_image_seq_len)
     mu = config.base_shift + slope * (tokens - config.base_image_seq_len)
-    return math.exp(mu) if config.time_shift_type == "exponential" else mu
+    if config.time_shift_type == "linear":
+        return min(max(mu, SHIFT_MIN), SHIFT_MAX)
+    return math.exp(min(max(mu, math.log(SHIFT_MIN)), math.log(SHIFT_MAX)))
 
 
 def shifted(sigmas: Doubles, shift: float) -> Doubles:
@@ -30,9 +32,7 @@ def schedule(config: SchedulerConfig, steps: int, tokens: int) -> Doubles:
     """The noise levels before each step and after the last: (steps + 1,), from 1 to 0."""
     shift = shift_of(config, tokens)
     least = np.array([1 / config.num_train_timesteps])
-    if config.even_sigmas:
-        least = np.array([1 / steps])
-    elif not config.use_dynamic_shifting:
+    if not config.use_dynamic_shifting:
         # As in diffusers, the least noise level is shifted once as the range's end and once more with all others.
         least = shifted(least, shift)
     return np.append(shifted(np.linspace(1.0, least[0], steps), shift), 0.0)

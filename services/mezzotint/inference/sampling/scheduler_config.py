@@ -3,14 +3,19 @@
 import math
 from typing import Any, Literal, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mezzotint.inference.sampling.beta_schedule import BetaSchedule, betas
 from mezzotint.inference.sampling.prediction import Prediction
 
 Spacing = Literal["leading", "trailing", "linspace"]
 # The most denoising steps of a request: the contract's bound on GenerationSpec.steps.
 STEPS_MAX = 100
 FLOW_MATCH, DPM_SOLVER = "FlowMatchEulerDiscreteScheduler", "DPMSolverMultistepScheduler"
+SHIFT_MIN, SHIFT_MAX = 0.01, 100.0
+# With less of the signal's power left at the last timestep, data cannot be told from noise in 32 bits.
+POWER_MIN = 1e-12
 # What each class of diffusers takes an option for when its file leaves it out, where that is not the same for all.
 PIXELS: dict[str, Any] = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "linear"}
 LATENTS: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -45,10 +50,7 @@ FLOW_NEUTRAL: dict[str, tuple[Any, ...]] = {"use_karras_sigmas": (None, False), 
 
 
 class SchedulerConfig(BaseModel):
-    """The options that are implemented, by their names in diffusers. Options for one method mean nothing to the others.
-
-    `even_sigmas` is no option of the file: whether the model's pipeline spaces noise levels evenly down to 1 / steps.
-    """
+    """The options that are implemented, by their names in diffusers. Options for one method mean nothing to the others."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
 
@@ -58,7 +60,7 @@ class SchedulerConfig(BaseModel):
     # Diffusion.
     beta_start: float = Field(default=PIXELS["beta_start"], gt=0, lt=1)
     beta_end: float = Field(default=PIXELS["beta_end"], gt=0, lt=1)
-    beta_schedule: Literal["linear", "scaled_linear", "squaredcos_cap_v2"] = "linear"
+    beta_schedule: BetaSchedule = "linear"
     rescale_betas_zero_snr: bool = False
     # None: "leading" for DDIM, "linspace" for the others, as in diffusers.
     timestep_spacing: Spacing | None = None
@@ -74,7 +76,7 @@ class SchedulerConfig(BaseModel):
     original_inference_steps: int = Field(default=50, ge=1, le=1000)
     timestep_scaling: float = Field(default=10.0, gt=0, le=1000)
     # Flow matching.
-    shift: float = Field(default=1.0, gt=0, le=100)
+    shift: float = Field(default=1.0, ge=SHIFT_MIN, le=SHIFT_MAX)
     stochastic_sampling: bool = False
     use_dynamic_shifting: bool = False
     base_shift: float = Field(default=0.5, gt=-10, le=10)
@@ -82,7 +84,6 @@ class SchedulerConfig(BaseModel):
     base_image_seq_len: int = Field(default=256, ge=1)
     max_image_seq_len: int = Field(default=4096, ge=1)
     time_shift_type: Literal["exponential", "linear"] = "exponential"
-    even_sigmas: bool = False
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -90,6 +91,9 @@ class SchedulerConfig(BaseModel):
             raise ValueError(f"prediction_type {self.prediction_type} does not fit {self.class_name}")
         if self.beta_start > self.beta_end:
             raise ValueError(f"beta_start {self.beta_start} is more than beta_end {self.beta_end}")
+        left = np.prod(1 - betas(self.beta_schedule, self.num_train_timesteps, self.beta_start, self.beta_end))
+        if left < POWER_MIN:
+            raise ValueError(f"beta_start and beta_end leave {left:.0e} of the signal, {POWER_MIN:.0e} at least must be left")
         if self.rescale_betas_zero_snr and self.prediction_type == "epsilon":
             raise ValueError(
                 "rescale_betas_zero_snr makes the last timestep pure noise, from which a model of epsilon cannot begin"
@@ -98,8 +102,6 @@ class SchedulerConfig(BaseModel):
             raise ValueError(f"original_inference_steps {self.original_inference_steps} are more than num_train_timesteps")
         if self.base_image_seq_len >= self.max_image_seq_len:
             raise ValueError(f"base_image_seq_len {self.base_image_seq_len} is not below max_image_seq_len")
-        if self.use_dynamic_shifting and self.time_shift_type == "linear" and min(self.base_shift, self.max_shift) <= 0:
-            raise ValueError("base_shift and max_shift must be above 0 when time_shift_type is linear")
         return self
 
     @property

@@ -7,12 +7,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from mezzotint.inference.sampling.beta_schedule import betas
 from mezzotint.inference.sampling.plan import Doubles
 from mezzotint.inference.sampling.scheduler_config import SchedulerConfig
 
-# The cosine schedule's offset, and the greatest part of the signal that one timestep may take (Nichol & Dhariwal 2021, arXiv
-# 2102.09672).
-COSINE_OFFSET, BETA_MAX = 0.008, 0.999
 # Stands for zero where a method divides by the signal: the least positive number of 16 bits, as in diffusers.
 ALMOST_ZERO = 2.0**-24
 
@@ -20,7 +18,8 @@ ALMOST_ZERO = 2.0**-24
 @lru_cache(maxsize=64)
 def alpha_bars(config: SchedulerConfig) -> Doubles:
     """ᾱ of every timestep, (timesteps,), falling."""
-    bars: Doubles = np.cumprod(1 - betas(config), dtype=np.float64)
+    parts = betas(config.beta_schedule, config.num_train_timesteps, config.beta_start, config.beta_end)
+    bars: Doubles = np.cumprod(1 - parts, dtype=np.float64)
     if config.rescale_betas_zero_snr:
         # Lin et al. 2024, arXiv 2305.08891, algorithm 1: the last timestep becomes pure noise, the first stays.
         roots: Doubles = np.sqrt(bars)
@@ -28,22 +27,10 @@ def alpha_bars(config: SchedulerConfig) -> Doubles:
     return bars
 
 
-def betas(config: SchedulerConfig) -> Doubles:
-    """The part of the signal's power that each timestep of the training took, (timesteps,)."""
-    count, first, last = config.num_train_timesteps, config.beta_start, config.beta_end
-    if config.beta_schedule == "linear":
-        return np.linspace(first, last, count)
-    if config.beta_schedule == "scaled_linear":
-        return np.linspace(first**0.5, last**0.5, count) ** 2
-    left: Doubles = np.cos((np.arange(count + 1) / count + COSINE_OFFSET) / (1 + COSINE_OFFSET) * np.pi / 2) ** 2
-    steep: Doubles = np.minimum(1 - left[1:] / left[:-1], BETA_MAX)
-    return steep
-
-
 def sigmas(config: SchedulerConfig) -> Doubles:
     """Noise over signal of every timestep, (timesteps,), rising and finite: the noise levels of Karras et al. 2022."""
     bars = alpha_bars(config).copy()
     if config.rescale_betas_zero_snr:
-        bars[-1] = ALMOST_ZERO
+        bars[-1] = min(ALMOST_ZERO, bars[-2] / 2)
     levels: Doubles = np.sqrt((1 - bars) / bars)
     return levels
