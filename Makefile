@@ -27,12 +27,13 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	test ! -e $(VENV)/.export || $(BIN)/mypy -p training -p tests.training
+	test ! -e $(VENV)/.export || $(BIN)/mypy services/mezzotint/export/*.py tests/export/*.py
 	$(BIN)/python -m tools.stubs check
 	$(BIN)/python -m tools.stubs image $(VENV)/protos.binpb
 	$(BIN)/buf lint $(VENV)/protos.binpb --config buf.yaml
 
 bench: $(VENV)/.test
-	for question in first_picture queue queue_fairness; do $(BIN)/python -m benchmarks.$$question --json || exit 1; done
+	for question in first_picture queue queue_fairness step_batching; do $(BIN)/python -m benchmarks.$$question --json || exit 1; done
 
 protos: $(VENV)/.test
 	$(BIN)/python -m tools.stubs generate

@@ -22,6 +22,11 @@ QUEUE_FIELDS = {
     *("load_before", "load_after", "processors", "quick"),
 }
 
+STEP_BATCHING_FIELDS = {
+    *("engine_overhead", "engine_overhead_cpu", "previews_cost", "cancel_frees_within_steps", "capacity_images_per_s"),
+    *("p50_request_over_step", "first_step_p99_request_over_step", "throughput_step_over_request", "batch", "cells"),
+}
+
 
 def last_line(*command: str) -> dict[str, Any]:
     """The JSON object that a benchmark prints as its last line."""
@@ -60,3 +65,14 @@ def test_a_peer_whose_packages_cannot_be_installed_is_absent(tmp_path: Path) -> 
         python_of(peer, tmp_path / "cache", install=True)
     with pytest.raises(PeerAbsent, match="nothing is to be installed"):
         python_of(peer, tmp_path / "cache", install=False)
+
+
+def test_step_batching_prints_every_promised_field() -> None:
+    """Ensures that a quick run compares the modes, and that a cancelled slot was free within a step."""
+    figures = last_line("benchmarks.step_batching", "--quick", "--json", "--rows", "4")
+    assert figures.keys() >= STEP_BATCHING_FIELDS
+    assert figures["cancel_frees_within_steps"] <= 1
+    assert {(cell["mode"], cell["load"]) for cell in figures["cells"]} == {
+        (mode, 0.8) for mode in ("step", "request", "serial")
+    }
+    assert all(cell[name] > 0 for cell in figures["cells"] for name in ("p50_s", "p99_s", "first_step_p99_s", "requests"))

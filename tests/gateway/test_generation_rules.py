@@ -120,6 +120,17 @@ def test_a_late_retrys_reservation_is_told_from_the_first_calls() -> None:
 TINY = inference_pb2.Model(name="tiny", loaded=True, sizes=["256x256", "512x256"])
 
 
+RANGE = inference_pb2.SizeRange(step=16, side_min=64, side_max=256, area_max=128 * 192)
+WIDE = inference_pb2.Model(name="wide", loaded=True, sizes=["128x128"], size_range=RANGE)
+SIZES = {(0, 0): True, (192, 128): True, (192, 0): True, (80, 256): True, (200, 96): False, (48, 128): False, (272, 64): False}
+
+
+@pytest.mark.parametrize(("size", "drawn"), SIZES.items())
+def test_sizes_of_a_range(size: tuple[int, int], *, drawn: bool) -> None:
+    """Ensures that what a model draws besides its listed sizes passes: whole steps, both sides and the area within bounds."""
+    assert (catalogue.fault(Spec(width=size[0], height=size[1]), [TINY, WIDE]) is None) == drawn
+
+
 @pytest.mark.parametrize(
     ("asked", "error"),
     [

@@ -37,6 +37,7 @@ def settings(data: Path, models: Path) -> InferenceSettings:
         models=models,
         default_model="tiny",
         threads=1,
+        rows=8,
         queue_address="",
         drain_seconds=5,
     )

@@ -44,6 +44,12 @@ class GatedEngine:
     def decode(self, latents: Floats) -> Floats:
         return self._engine.decode(latents)
 
+    def encode(self, pixels: Floats) -> Floats:
+        return self._engine.encode(pixels)
+
+    def sketch(self, latents: Floats) -> Floats:
+        return self._engine.sketch(latents)
+
     async def begins(self) -> None:
         """Wait until the next step has begun; it goes no further before `permit`."""
         await asyncio.wait_for(self._begun.get(), GUARD_SECONDS)

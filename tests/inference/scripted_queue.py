@@ -56,10 +56,10 @@ class Conversation:
         interval = Duration(nanos=round(heartbeat_seconds % 1 * 1e9), seconds=int(heartbeat_seconds))
         self.say(welcome=work_pb2.Welcome(heartbeat_interval=interval, lease_duration=Duration(seconds=30), held=held))
 
-    def lease(self, job_id: str, payload: bytes, token: int = 1) -> work_pb2.LeaseRef:
+    def lease(self, job_id: str, payload: bytes, token: int = 1, tier: str = "free") -> work_pb2.LeaseRef:
         """Hand out a job."""
         ref = work_pb2.LeaseRef(job_id=job_id, fencing_token=token)
-        job = job_pb2.Job(job_id=job_id, account_id="account", tier="free", kind="image.generate", attempt=token)
+        job = job_pb2.Job(job_id=job_id, account_id="account", tier=tier, kind="image.generate", attempt=token)
         self.say(leases=work_pb2.Leases(leases=[work_pb2.Lease(ref=ref, job=job, payload=payload)]))
         return ref
 

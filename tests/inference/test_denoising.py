@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from prometheus_client import Counter, Histogram, Summary
 
+from mezzotint.inference import metrics, modes
 from mezzotint.inference.denoising import Call, DenoisingLoop
 from mezzotint.inference.engine import Engine, Floats
 from mezzotint.inference.lane import Picture
 from mezzotint.inference.noise import noise
 from mezzotint.inference.onnx_engine import OnnxEngine
-from mezzotint.inference.scheduler import SlotScheduler
+from mezzotint.inference.step_scheduler import SlotScheduler
 from mezzotint.runtime.errors import Internal, MezzotintError, ServerOverloaded
 from tests.inference.gated_engine import GatedEngine
 
@@ -125,7 +127,7 @@ async def test_cancel_frees_the_slot_within_one_step(loop: DenoisingLoop, engine
     """A picture cancelled during a step is in no further call, and the one that waited takes its place in the very next."""
     gated = GatedEngine(engine)
     numbers = loop.submit(gated, [(picture(engine, seed, steps=50), Waiting()) for seed in (1, 2)])
-    loop.submit(gated, [(picture(engine, 3, steps=1), waited := Waiting())])
+    loop.submit(gated, [(picture(engine, 3, steps=1), waited := Waiting())], priority=1)
     await gated.begins()
     loop.cancel(numbers[:1])
     gated.permit()
@@ -218,3 +220,82 @@ async def test_previews_and_costs(loop: DenoisingLoop, engine: OnnxEngine) -> No
         assert call.number == other.number
         assert call.share_ms == pytest.approx(2 * other.share_ms)
         assert call.share_ms + other.share_ms == pytest.approx(call.ms)
+
+
+async def test_a_better_priority_takes_a_slot_and_the_other_goes_on(loop: DenoisingLoop, engine: OnnxEngine) -> None:
+    """At the next step the better one is in the slot; the other makes the rest of its steps after it, and not a bit differs."""
+    (alone,) = await drawn(loop, engine, picture(engine, 1, steps=6))
+    gated = GatedEngine(engine)
+    loop.submit(gated, [(picture(engine, seed, steps=6), Waiting()) for seed in (8, 9)], priority=1)
+    loop.submit(gated, [(picture(engine, 1, steps=6), free := Waiting())], priority=2)
+    await gated.begins()
+    gated.permit(6)
+    for _ in range(6):
+        await gated.begins()
+    # It is the only one now, and has made no step yet.
+    gated.permit(2)
+    for _ in range(2):
+        await gated.begins()
+    assert free.steps == [1, 2]
+    loop.submit(gated, [(picture(engine, seed, steps=3), paid := Waiting()) for seed in (2, 3)], priority=0)
+    gated.permit(1)
+    await gated.begins()
+    gated.permit(3)
+    await paid.latents()
+    assert free.steps == [1, 2, 3]
+    gated.permit(3)
+    np.testing.assert_array_equal(await free.latents(), alone)
+    assert (free.steps, free.joins) == ([1, 2, 3, 4, 5, 6], 1)
+
+
+async def test_aside_pictures_can_be_cancelled_and_count(loop: DenoisingLoop, engine: OnnxEngine) -> None:
+    """A picture that is cancelled while it is aside makes no further step, and those not made count as saved."""
+    gated, before = GatedEngine(engine), (total(metrics.STEPS_SAVED), total(metrics.PUT_ASIDE))
+    numbers = loop.submit(gated, [(picture(engine, 1, steps=50), free := Waiting())], priority=1)
+    await gated.begins()
+    loop.submit(gated, [(picture(engine, seed, steps=2), paid := Waiting()) for seed in (2, 3)])
+    gated.permit()
+    await gated.begins()
+    loop.cancel(numbers)
+    gated.permit(2)
+    await paid.latents()
+    assert free.steps == [1]
+    assert (total(metrics.STEPS_SAVED), total(metrics.PUT_ASIDE)) == (before[0] + 49, before[1] + 1)
+
+
+async def test_cap_of_a_model(engine: OnnxEngine) -> None:
+    """A model whose calls are to have fewer rows than the loop allows has no more."""
+    with ThreadPoolExecutor(1) as thread:
+        loop = DenoisingLoop(SlotScheduler(8), thread, 8, lambda engine, shape: {"4x32x32": 2}[shape])
+        running = asyncio.create_task(loop.run())
+        gated = GatedEngine(engine)
+        gated.permit(99)
+        await drawn(loop, gated, *(picture(engine, seed, steps=2) for seed in range(3)))
+        running.cancel()
+    assert {rows for rows, _ in gated.calls} == {2}
+
+
+@pytest.mark.parametrize("mode", modes.MODES)
+async def test_every_mode_draws_the_same(loop: DenoisingLoop, engine: OnnxEngine, mode: str) -> None:
+    """Whoever decides who shares a call, the pictures are the same, and calls, rows and waits are counted."""
+    wanted = [picture(engine, seed, steps=2 + seed % 2, scale=1.0 + seed % 3) for seed in range(5)]
+    expected = await drawn(loop, engine, *wanted)
+    counters = (metrics.STEPS, metrics.ROWS, metrics.JOIN_SECONDS, metrics.SLOT_WAIT_SECONDS, metrics.CALL_SECONDS)
+    before = [total(counter) for counter in counters]
+    with ThreadPoolExecutor(1) as thread:
+        other = DenoisingLoop(modes.scheduler(mode, ROWS_MAX), thread, ROWS_MAX)
+        running = asyncio.create_task(other.run())
+        for latents, same in zip(await drawn(other, engine, *wanted), expected, strict=True):
+            np.testing.assert_allclose(latents, same, atol=LATENT_TOLERANCE)
+        running.cancel()
+    steps, rows, joins, waits, calls = (total(counter) - old for counter, old in zip(counters, before, strict=True))
+    assert steps == sum(each.steps for each in wanted)
+    assert rows == sum(each.steps * each.rows for each in wanted)
+    assert (joins, waits) == (5, 5)
+    assert calls == {"serial": 12, "request": 7}.get(mode, calls)
+
+
+def total(metric: Counter | Histogram | Summary) -> float:
+    """A counter's value, or how often a time was observed, over all labels."""
+    ends = ("_total", "_count")
+    return sum(sample.value for each in metric.collect() for sample in each.samples if sample.name.endswith(ends))

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, closing
 from functools import partial
 from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec
 from mezzotint.inference import metrics
 from mezzotint.inference.capacity import Capacity
-from mezzotint.inference.denoising import DenoisingLoop
+from mezzotint.inference.denoising import DenoisingLoop, Listener
 from mezzotint.inference.embeddings import EmbeddingCache
+from mezzotint.inference.engine import Engine
 from mezzotint.inference.events import Drawn, Started
+from mezzotint.inference.lane import Picture
 from mezzotint.inference.onnx_engine import OnnxEngine
 from mezzotint.inference.painter import Painter
 from mezzotint.inference.painting import Studio
 from mezzotint.inference.repository import Repository
-from mezzotint.inference.scheduler import SlotScheduler
+from mezzotint.inference.step_scheduler import SlotScheduler
+from mezzotint.runtime import telemetry
 from mezzotint.runtime.errors import Cancelled
 from tests.inference.tiny_model import write_tiny_model
 
@@ -92,3 +99,34 @@ async def test_cancelled_at_any_time_gives_everything_back(studio: Studio, repos
             pass
     assert studio.capacity.free == ROWS_MAX // 2
     await asyncio.wait_for(repository.unload("tiny"), GUARD_SECONDS)
+
+
+async def test_tiers_become_priorities(studio: Studio, repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tier has the priority it is given, an unknown one the worst, and requests without a tier the best."""
+    seen: list[int] = []
+    submit = studio.loop.submit
+
+    def watch(engine: Engine, pictures: Sequence[tuple[Picture, Listener]], priority: int = 0) -> list[int]:
+        seen.append(priority)
+        return submit(engine, pictures, priority)
+
+    monkeypatch.setattr(studio.loop, "submit", watch)
+    painter = Painter(repository, studio, {"pro": 1, "free": 5})
+    for tier in ("free", "pro", "never heard of", None):
+        assert [event async for event in painter.paint(GenerationSpec(prompt="x", steps=1), tier)]
+    assert seen == [5, 1, 5, 1]
+
+
+async def test_a_span_for_each_stage(studio: Studio, repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A traced painting has a span for each of its stages, all of one trace, with the previews among them."""
+    kept = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    monkeypatch.setattr(telemetry, "tracer", provider.get_tracer("test"))
+    painter = Painter(repository, studio)
+    assert [event async for event in painter.paint(GenerationSpec(prompt="x", images=2, steps=8, previews=1))]
+    spans = kept.get_finished_spans()
+    made = Counter(span.name.removeprefix("inference.") for span in spans)
+    assert made.pop("preview") in (1, 2)
+    assert made == {"paint": 1, "prepare": 1, "wait": 2, "denoise": 2, "develop": 2}
+    assert len({span.context.trace_id for span in spans if span.context}) == 1

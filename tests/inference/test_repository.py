@@ -1,6 +1,7 @@
 """Loading and unloading models while others draw."""
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -9,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from mezzotint.inference.engine import Engine
+from mezzotint.inference.memory import MIB, Memory, machine_bytes, memory_of, resident_bytes
 from mezzotint.inference.onnx_engine import OnnxEngine
 from mezzotint.inference.repository import Repository
-from mezzotint.runtime.errors import ModelInvalid, ModelNotFound
+from mezzotint.runtime.errors import LimitReached, ModelInvalid, ModelNotFound
 from tests.inference.tiny_model import write_tiny_model
+from tests.inference.tiny_pipelines import write_pipeline
 
 GUARD_SECONDS = 10
 
@@ -96,3 +99,108 @@ async def test_unload_that_nobody_waits_for_still_happens(repository: Repository
             assert new is not old
     assert let_go == [old]
     assert repository.serves_default
+
+
+def version(models: Path, number: str, name: str = "many") -> Path:
+    """A version of a model."""
+    return write_pipeline(models / name / number)
+
+
+async def test_highest_version_is_served(repository: Repository, models: Path) -> None:
+    """Of a folder with numbered versions the highest number is the model; other folders in it, and numbers alone, are not."""
+    version(models, "2")
+    version(models, "10")
+    version(models, "draft")
+    write_pipeline(models / "7")
+    assert repository.names() == ["many", "tiny"]
+    listed = await repository.load("many")
+    assert listed.card is not None
+    assert (listed.card.key, listed.card.name) == ("many@10", "many")
+    with pytest.raises(ModelNotFound):
+        await repository.load("7")
+
+
+async def test_new_version_replaces_the_old_one(repository: Repository, models: Path, let_go: list[Engine]) -> None:
+    """Loading again does nothing until the folder changed; then new requests get the new one, others keep theirs."""
+    version(models, "1")
+    await repository.load("many")
+    with repository.use("many") as old:
+        await repository.load("many")
+        with repository.use("many") as same:
+            assert same is old
+        version(models, "2")
+        await repository.load("many")
+        with repository.use("many") as new:
+            assert (old.card.version, new.card.version) == ("1", "2")
+        assert let_go == []
+        assert old.embed(["x"])[0].hidden.shape == new.embed(["x"])[0].hidden.shape
+    assert let_go == [old]
+
+
+async def test_changed_file_is_loaded_again(repository: Repository, models: Path, let_go: list[Engine]) -> None:
+    """A file of another size or time makes a folder another model, also under the same version."""
+    await repository.load("tiny")
+    with repository.use("tiny") as old:
+        pass
+    write_tiny_model_again(models / "tiny", steps_default=5)
+    listed = await repository.load("tiny")
+    assert listed.card is not None
+    assert listed.card.steps_default == 5
+    assert let_go == [old]
+
+
+def write_tiny_model_again(folder: Path, **card: int) -> None:
+    shutil.rmtree(folder)
+    write_tiny_model(folder, **card)
+
+
+async def test_version_that_cannot_be_served_leaves_the_old_one(
+    repository: Repository, models: Path, let_go: list[Engine]
+) -> None:
+    """A new version that is corrupt is refused with its reason, and the old one serves on; so does one whose folder is gone."""
+    version(models, "1")
+    await repository.load("many")
+    (version(models, "2") / "unet/model.onnx").write_bytes(b"bad")
+    with pytest.raises(ModelInvalid, match=r"unet/model\.onnx"):
+        await repository.load("many")
+    with repository.use("many") as engine:
+        assert engine.card.version == "1"
+    shutil.rmtree(models / "many")
+    assert (await repository.load("many")).loaded
+    assert let_go == []
+
+
+async def test_model_that_does_not_fit_is_refused(models: Path, let_go: list[Engine]) -> None:
+    """A model over the bound of one, or over what others leave of that of all, is refused with figures; room comes back."""
+    resident = iter(range(0, 100 * MIB, 10 * MIB))
+    memory = Memory(each_max=12 * MIB, total_max=25 * MIB, resident=lambda: next(resident))
+    for name in ("a", "b"):
+        write_tiny_model(models / name)
+    with ThreadPoolExecutor(1) as pool:
+        repository = Repository(models, "tiny", partial(OnnxEngine, threads=1, rows_max=2), pool, memory, let_go=let_go.append)
+        await repository.load("tiny")
+        await repository.load("a")
+        assert memory.held == 20 * MIB
+        with pytest.raises(
+            LimitReached, match=r"b takes 10\.0 MiB of memory; of 25\.0 MiB for all .* 20\.0 MiB are taken"
+        ) as full:
+            await repository.load("b")
+        assert full.value.metadata == {"limit": str(25 * MIB)}
+        assert memory.held == 20 * MIB
+        await repository.unload("a")
+        assert memory.held == 10 * MIB
+        assert (await repository.load("b")).loaded
+        memory.each_max = 1000
+        write_tiny_model_again(models / "a")
+        with pytest.raises(LimitReached, match=r"a takes about .* MiB of memory; 0\.0 MiB is the most that one model may take"):
+            await repository.load("a")
+        assert repository.serves_default
+
+
+def test_bounds_of_the_machine() -> None:
+    """Without settings models may take four fifths of the machine, and one as much as all."""
+    memory = memory_of(0, 0)
+    assert memory.each_max == memory.total_max == round(0.8 * machine_bytes())
+    assert memory_of(3, 0).each_max == 3 * MIB
+    assert memory_of(0, 5).each_max == 5 * MIB
+    assert 10 * MIB < resident_bytes() < machine_bytes()

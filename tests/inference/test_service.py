@@ -154,6 +154,7 @@ async def test_hanging_up_frees_the_slots(settings: InferenceSettings, models: P
 async def test_waiting_list_is_bounded(settings: InferenceSettings, models: Path, authority: Authority) -> None:
     """Of 27 requests for 10 pictures, with 4 slots and 256 places, one is refused at once with a time to come back."""
     write_tiny_model(models / "slow", work=20)
+    settings = settings.model_copy(update={"aside_max": 0})
     async with serving(run, settings) as port, connect(authority, port, "inference", identity="gateway") as channel:
         stub = InferenceServiceStub(channel)
         spec = GenerationSpec(prompt="x", model="slow", steps=100, images=10)

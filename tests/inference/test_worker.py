@@ -190,7 +190,7 @@ async def test_drain_of_the_queue(settings: InferenceSettings, models: Path, aut
     write_tiny_model(models / "slow", work=20)
     async with working(settings, authority) as queue:
         talk = await begin(queue, heartbeat_seconds=0.05)
-        running = talk.lease("job_running", spec(model="slow", steps=30, images=4))
+        running = talk.lease("job_running", spec(model="slow", steps=30, images=4), tier="pro")
         await talk.hear("progress")
         waiting = talk.lease("job_waiting", spec(model="slow"))
         while len((await talk.hear("heartbeat")).held) < 2:

@@ -5,6 +5,7 @@ import click
 from mezzotint_client.cli.account import account
 from mezzotint_client.cli.certificates import certificates
 from mezzotint_client.cli.demo import demo
+from mezzotint_client.cli.export import export
 from mezzotint_client.cli.failures import ReportingGroup
 from mezzotint_client.cli.generate import generate
 from mezzotint_client.cli.grpcurl import grpcurl_flags
@@ -23,5 +24,5 @@ def main() -> None:
     """
 
 
-for command in (up, demo, generate, account, keys, jobs, queue, certificates, grpcurl_flags):
+for command in (up, demo, generate, account, keys, jobs, queue, certificates, grpcurl_flags, export):
     main.add_command(command)

@@ -69,7 +69,7 @@ def fault(spec: generation_pb2.GenerationSpec, models: Sequence[inference_pb2.Mo
     sizes = sorted({size for model in candidates for size in model.sizes})
     if not (spec.width or spec.height) or not sizes:
         return None
-    if any(drawn(size, spec) for size in sizes):
+    if any(drawn(size, spec) for size in sizes) or any(in_range(model, spec) for model in candidates):
         return None
     wanted = f"{spec.width or 'any'}x{spec.height or 'any'}"
     return SizeUnsupported(
@@ -81,3 +81,13 @@ def drawn(size: str, spec: generation_pb2.GenerationSpec) -> bool:
     """`size` ("256x256") is what the spec asks for; 0 asks for any."""
     width, _, height = size.partition("x")
     return spec.width in (0, int(width)) and spec.height in (0, int(height))
+
+
+def in_range(model: inference_pb2.Model, spec: generation_pb2.GenerationSpec) -> bool:
+    """Whether a model draws a size that it does not list; a side of 0 is the model's own."""
+    if not model.HasField("size_range") or not model.sizes:
+        return False
+    whole, (own_width, _, own_height) = model.size_range, model.sizes[0].partition("x")
+    width, height = spec.width or int(own_width), spec.height or int(own_height)
+    sides_fit = all(whole.side_min <= side <= whole.side_max and side % whole.step == 0 for side in (width, height))
+    return sides_fit and width * height <= whole.area_max

@@ -8,27 +8,25 @@ from functools import partial
 
 from mezzotint.api.inference.v1 import inference_pb2_grpc
 from mezzotint.api.open_inference.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server as add_open
-from mezzotint.api.queue.v1.queue_pb2_grpc import QueueServiceStub
-from mezzotint.inference import readiness
+from mezzotint.inference import modes, readiness
 from mezzotint.inference.capacity import Capacity
+from mezzotint.inference.curve_file import CurveFile
 from mezzotint.inference.denoising import DenoisingLoop
 from mezzotint.inference.embeddings import EmbeddingCache
+from mezzotint.inference.memory import memory_of
 from mezzotint.inference.onnx_engine import OnnxEngine
 from mezzotint.inference.open_inference import OpenInference
 from mezzotint.inference.open_inference_service import OpenInferenceServicer
 from mezzotint.inference.painter import Painter
 from mezzotint.inference.painting import Studio
 from mezzotint.inference.repository import Repository
-from mezzotint.inference.scheduler import SlotScheduler
+from mezzotint.inference.row_caps import RowCaps
 from mezzotint.inference.service import InferenceServicer
 from mezzotint.inference.settings import InferenceSettings
 from mezzotint.inference.tensor_repository import TensorRepository
-from mezzotint.inference.worker import Worker
-from mezzotint.inference.worker_name import worker_name
-from mezzotint.runtime import channel, clock
-from mezzotint.runtime.blobs import Blobs
+from mezzotint.inference.worker_app import build_worker
 from mezzotint.runtime.server import Server
-from mezzotint.runtime.tls import Identity, open_identity
+from mezzotint.runtime.tls import open_identity
 
 SERVICE, OPEN = "mezzotint.api.inference.v1.InferenceService", "inference.GRPCInferenceService"
 
@@ -40,13 +38,17 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
     async with AsyncExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(settings.pool_threads, "pool"))
         thread = stack.enter_context(ThreadPoolExecutor(1, "denoiser"))
-        loop = DenoisingLoop(SlotScheduler(settings.rows_max), thread, settings.rows_max)
-        studio = Studio(loop, EmbeddingCache(settings.embeddings_max), pool, Capacity(settings.rows_max))
-        open_model = partial(OnnxEngine, threads=settings.threads, rows_max=settings.rows_max)
+        rows = settings.rows or settings.rows_max
+        caps = RowCaps(CurveFile(settings.data / "inference/curves.json"), settings.rows_max, settings.threads, settings.rows)
+        scheduler = modes.scheduler(settings.mode, rows, settings.waiting_max, settings.aside_max)
+        loop = DenoisingLoop(scheduler, thread, rows, caps.of)
+        studio = Studio(loop, EmbeddingCache(settings.embeddings_max), pool, Capacity(rows, caps.least))
+        open_model = caps.learning(partial(OnnxEngine, threads=settings.threads, rows_max=rows))
+        memory = memory_of(settings.model_memory_mib, settings.memory_mib)
         repository = Repository(
-            settings.models, settings.default_model, open_model, pool, changed=changed.set, let_go=studio.embeddings.forget
+            settings.models, settings.default_model, open_model, pool, memory, changed.set, studio.embeddings.forget
         )
-        painter = Painter(repository, studio)
+        painter = Painter(repository, studio, settings.priorities)
         worker = await build_worker(settings, identity, painter, studio.capacity, stack) if settings.queue_address else None
         server.add(inference_pb2_grpc.add_InferenceServiceServicer_to_server, InferenceServicer(painter, repository))
         tensor_pool = stack.enter_context(ThreadPoolExecutor(settings.tensor_threads, "tensors"))
@@ -68,13 +70,3 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
             await asyncio.gather(server.stop(), *([worker.drain(settings.drain_seconds)] if worker else []))
             for task in background:
                 task.cancel()
-
-
-async def build_worker(
-    settings: InferenceSettings, identity: Identity, painter: Painter, capacity: Capacity, stack: AsyncExitStack
-) -> Worker:
-    """The worker of the queue at `queue_address`; what it needs is closed with `stack`."""
-    queue = await stack.enter_async_context(channel.connect(settings.queue_address, "queue", identity))
-    name = settings.worker_id or stack.enter_context(worker_name(settings.data / "inference", clock.new_id))
-    blobs = Blobs.open(settings.blobs_url, settings.data)
-    return Worker(QueueServiceStub(queue), name, painter, blobs, capacity, clock.SystemClock())

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from typing import Protocol
 
 from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec
@@ -9,6 +10,7 @@ from mezzotint.inference import pixels
 from mezzotint.inference.denoising import Call
 from mezzotint.inference.engine import Floats
 from mezzotint.inference.events import Event, Progress
+from mezzotint.runtime import telemetry
 from mezzotint.runtime.errors import MezzotintError
 
 
@@ -35,17 +37,24 @@ class Owner(Protocol):
 
 
 class Canvas:
-    """See denoising.Listener. `latents` comes true after the last step; `index` counts a request's pictures from 0."""
+    """See denoising.Listener. `in_slot` is set once it has or had a slot, `latents` comes true after the last step.
 
-    def __init__(self, owner: Owner, index: int) -> None:
+    `index` counts a request's pictures from 0.
+    """
+
+    def __init__(self, owner: Owner, index: int, sketch: Callable[[Floats], Floats]) -> None:
         self.index = index
+        self.in_slot = asyncio.Event()
         self.latents: asyncio.Future[Floats] = asyncio.get_running_loop().create_future()
-        self._owner = owner
+        self._owner, self._sketch = owner, sketch
         self._done = 0
+        # The loop calls this from a context of its own; previews belong to the request's.
+        self._context = copy_context()
         self._previews: set[asyncio.Task[None]] = set()
 
     def joined(self) -> None:
         """See Listener."""
+        self.in_slot.set()
         self._owner.joined()
 
     def stepped(self, done: int, call: Call, preview: Floats | None) -> None:
@@ -55,7 +64,7 @@ class Canvas:
         if preview is None:
             self._tell(b"")
         else:
-            task = asyncio.create_task(self._show(preview))
+            task = asyncio.create_task(self._show(preview), context=self._context)
             self._previews.add(task)
             task.add_done_callback(self._previews.discard)
 
@@ -66,6 +75,7 @@ class Canvas:
 
     def failed(self, error: MezzotintError) -> None:
         """See Listener."""
+        self.in_slot.set()
         if not self.latents.done():
             self.latents.set_exception(error)
 
@@ -77,7 +87,9 @@ class Canvas:
     async def _show(self, latents: Floats) -> None:
         """Encode a preview and tell it, with the steps done by then: progress never goes back."""
         opaque = self._owner.spec.opaque
-        self._tell(await self._owner.in_pool(lambda: pixels.preview(latents, opaque=opaque)))
+        with telemetry.tracer.start_as_current_span("inference.preview"):
+            preview = await self._owner.in_pool(lambda: pixels.preview(self._sketch(latents[None])[0], opaque=opaque))
+        self._tell(preview)
 
     def _tell(self, preview: bytes) -> None:
         self._owner.put(Progress(self.index, self._done, self._owner.spec.steps, preview))

@@ -4,10 +4,14 @@ from collections.abc import Callable
 
 
 class Capacity:
-    """Counts the rows that unfinished pictures take, and the pictures between their last step and their pixels."""
+    """Counts the rows that unfinished pictures take, and the pictures between their last step and their pixels.
 
-    def __init__(self, rows_max: int) -> None:
-        self._rows_max = rows_max
+    One call has `rows_max` rows, or fewer where `cap`, which is asked every time, says so.
+    """
+
+    def __init__(self, rows_max: int, cap: Callable[[], int] | None = None) -> None:
+        self._most = rows_max
+        self._cap = cap
         self._rows = 0
         self._decoding = 0
         self._watchers: list[Callable[[], None]] = []
@@ -44,6 +48,10 @@ class Capacity:
     def free(self) -> int:
         """Pictures with guidance, which take two rows, that could begin at once; 0 as well while decoding lags behind."""
         return 0 if self._decoding > self._rows_max else max(0, self._rows_max - self._rows) // 2
+
+    @property
+    def _rows_max(self) -> int:
+        return self._most if self._cap is None else min(self._most, self._cap())
 
     def _tell(self) -> None:
         for changed in self._watchers:

@@ -14,22 +14,49 @@ from mezzotint.runtime.errors import ModelInvalid
 INDEX = "model_index.json"
 SCHEDULER = "scheduler/scheduler_config.json"
 PIPELINE = "AquatintPipeline"
+# The contract's bound on the sides of a picture, in pixels.
+SIDE_MAX = 4096
+# Usual shapes of pictures, width to height.
+SHAPES = ((5, 4), (4, 3), (3, 2), (16, 9))
 # Larger JSON files than this are not read.
 JSON_BYTES_MAX = 1024 * 1024
 
 
+class SizeRange(BaseModel):
+    """Sizes in pixels that a model draws: sides from `side_min` to `side_max`, multiples of `step`; `area_max` in all."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    step: int = Field(ge=1, le=SIDE_MAX)
+    side_min: int = Field(ge=1, le=SIDE_MAX)
+    side_max: int = Field(ge=1, le=SIDE_MAX)
+    area_max: int = Field(ge=1, le=SIDE_MAX**2)
+
+    def holds(self, width: int, height: int) -> bool:
+        """Whether a size is one of them."""
+        sides_fit = all(self.side_min <= side <= self.side_max and side % self.step == 0 for side in (width, height))
+        return sides_fit and width * height <= self.area_max
+
+
 class ModelCard(BaseModel):
-    """The `_mezzotint` part of model_index.json, and the scheduler's options. Sizes are in latent cells and pixels."""
+    """The `_mezzotint` part of model_index.json, and the scheduler's options. Sizes are in latent cells and pixels.
+
+    Of a pipeline of another's, what `_mezzotint` leaves out comes from the parts' configurations (see diffusers_card).
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
 
     name: str
     version: str = Field(pattern=r"^[A-Za-z0-9._-]{1,32}$")
+    pipeline: str = PIPELINE
     channels: int = Field(ge=1, le=64)
     latent_size: int = Field(ge=1, le=512)
-    image_size: int = Field(ge=8, le=4096)
+    image_size: int = Field(ge=8, le=SIDE_MAX)
     scale: int = Field(ge=1, le=64)
+    size_range: SizeRange | None = None
     max_tokens: int = Field(ge=1, le=1024)
+    zeros_for_empty: bool = False
+    encodes: bool = False
     steps_default: int = Field(ge=1, le=STEPS_MAX)
     steps_max: int = Field(ge=1, le=STEPS_MAX)
     guidance_default: float = Field(ge=1, le=30)
@@ -41,6 +68,9 @@ class ModelCard(BaseModel):
             raise ValueError(f"latent_size {self.latent_size} × scale {self.scale} is not image_size {self.image_size}")
         if self.steps_default > self.steps_max:
             raise ValueError(f"steps_default {self.steps_default} is more than steps_max {self.steps_max}")
+        size, whole = self.image_size, self.size_range
+        if whole and (whole.step % self.scale or not whole.holds(size, size)):
+            raise ValueError(f"size_range does not hold {self.image_size}x{self.image_size}, or its step is not whole cells")
         return self
 
     @property
@@ -50,8 +80,23 @@ class ModelCard(BaseModel):
 
     @property
     def sizes(self) -> tuple[str, ...]:
-        """The sizes it draws: ("256x256",)."""
-        return (f"{self.image_size}x{self.image_size}",)
+        """The sizes it draws, the default first: ("256x256",); of a range those of usual shapes near the default in area."""
+        found = [(self.image_size, self.image_size)]
+        whole = self.size_range or SizeRange(step=1, side_min=1, side_max=1, area_max=1)
+        for wide, high in SHAPES if self.size_range else ():
+            longer = self.image_size * (wide / high) ** 0.5
+            size = tuple(round(side / whole.step) * whole.step for side in (longer, longer * high / wide))
+            found += [each for each in (size, size[::-1]) if whole.holds(*each)]
+        return tuple(f"{width}x{height}" for width, height in dict.fromkeys(found))
+
+    def draws(self, width: int, height: int) -> bool:
+        """Whether it draws pictures of this size, in pixels."""
+        whole = self.size_range
+        return width == height == self.image_size or (whole is not None and whole.holds(width, height))
+
+    def latent_of(self, width: int, height: int) -> tuple[int, int, int]:
+        """The shape of the latents of a picture of this size, in pixels: (C, H, W)."""
+        return (self.channels, height // self.scale, width // self.scale)
 
     @property
     def prediction(self) -> Prediction:
@@ -65,37 +110,21 @@ class ModelCard(BaseModel):
 
     @property
     def latent(self) -> tuple[int, int, int]:
-        """The shape of one picture's latents: (C, H, W)."""
-        return (self.channels, self.latent_size, self.latent_size)
+        """The shape of one picture's latents at the default size: (C, H, W)."""
+        return self.latent_of(self.image_size, self.image_size)
 
 
-def read_card(folder: Path) -> ModelCard:
-    """The card of a model folder. Raises ModelInvalid naming the file and what is wrong in it."""
-    index = read_json(folder, INDEX)
-    expect(index, "_class_name", PIPELINE, INDEX)
-    scheduler = _read_scheduler(folder)
-    own = index.get("_mezzotint")
-    if not isinstance(own, dict):
-        raise invalid(INDEX, "the object _mezzotint is missing")
-    if own.get("name") != folder.name:
-        raise invalid(INDEX, f"_mezzotint.name is {own.get('name')!r}; it must be the folder's name, {folder.name!r}")
-    try:
-        return ModelCard.model_validate({**own, "scheduler": scheduler})
-    except ValidationError as error:
-        raise invalid(INDEX, f"_mezzotint: {_first_of(error)}") from error
-
-
-def _read_scheduler(folder: Path) -> SchedulerConfig:
+def read_scheduler(folder: Path) -> SchedulerConfig:
     """The scheduler's options of a model folder. Raises ModelInvalid naming the option that cannot be served."""
     try:
         return SchedulerConfig.model_validate(options_of(read_json(folder, SCHEDULER)))
     except ValidationError as error:
-        raise invalid(SCHEDULER, _first_of(error)) from error
+        raise invalid(SCHEDULER, first_of(error)) from error
     except ValueError as error:
         raise invalid(SCHEDULER, str(error)) from error
 
 
-def _first_of(error: ValidationError) -> str:
+def first_of(error: ValidationError) -> str:
     """The first thing that is wrong, with the name of its field."""
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"])
@@ -126,12 +155,6 @@ def readable(folder: Path, file: str) -> Path:
     except OSError as error:
         raise invalid(file, f"it cannot be read: {error.strerror}") from error
     raise invalid(file, "it is empty" if path.is_file() else "it is missing")
-
-
-def expect(content: dict[str, Any], field: str, value: str, file: str) -> None:
-    """Raise ModelInvalid unless a field has the one value that is served."""
-    if content.get(field) != value:
-        raise invalid(file, f"{field} is {content.get(field)!r}; {value!r} is what can be served")
 
 
 def invalid(file: str, why: str) -> ModelInvalid:

@@ -46,3 +46,17 @@ class Engine(Protocol):
     def decode(self, latents: Floats) -> Floats:
         """Pixels (B, 4, height, width) of finished latents (B, C, H, W): straight RGBA in [-1, 1], not clipped."""
         ...
+
+    def encode(self, pixels: Floats) -> Floats:
+        """Latents (B, C, H, W) of straight RGBA pixels (B, 4, height, width) in [-1, 1], as `decode` would take them.
+
+        Only when the card's `encodes` or its pixels have opacity; without it a picture is taken as on white.
+        """
+        ...
+
+    def sketch(self, latents: Floats) -> Floats:
+        """What latents (B, C, H, W) look like, a pixel a cell and at no cost: (B, 4, H, W).
+
+        Opacity times colour, and opacity, both in [-1, 1].
+        """
+        ...

@@ -37,6 +37,7 @@ class HeldJob:
         self.outcome: work_pb2.WorkRequest | None = None
         self._attempt = lease.job.attempt
         self._payload = lease.payload
+        self._tier = lease.job.tier
         self._blobs = blobs
         self._report = report
         self._ended = ended
@@ -47,7 +48,7 @@ class HeldJob:
     def start(self, painter: Painter) -> None:
         """Begin to draw; a payload that cannot work fails the job for good."""
         try:
-            self._painting = painter.paint(spec_of(self._payload))
+            self._painting = painter.paint(spec_of(self._payload), self._tier)
         except MezzotintError as error:
             self._fail(error)
         else:

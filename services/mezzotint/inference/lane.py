@@ -38,6 +38,11 @@ class Picture:
         return guidance.rows_of(self.guidance)
 
 
+def shape_of(picture: Picture) -> str:
+    """What pictures of one model must agree in to share a call: the shape of their latents, "4x32x32"."""
+    return "x".join(map(str, picture.noise.shape))
+
+
 @dataclass(frozen=True)
 class Stepped:
     """What one call did: its `ms` and rows; by slot previews and finished latents (C, H, W), and the slots that broke."""
@@ -62,16 +67,16 @@ class Lane:
     """The pictures in the slots of one model. `step` runs in the loop's thread, and nothing else runs at the same time."""
 
     def __init__(self, engine: Engine, slots: int) -> None:
-        card = engine.card
         self._engine = engine
-        self._state = Trajectories(slots, card.latent, card.steps_max)
+        self._slots = slots
+        self._made: Trajectories | None = None
         self._pictures: dict[int, Picture] = {}
         self._done: dict[int, int] = {}
 
     def join(self, slot: int, picture: Picture) -> None:
-        """Put a picture into a free slot, before its first step."""
+        """Put a picture into a free slot, before its first step. All pictures of a lane have one size."""
         self._pictures[slot], self._done[slot] = picture, 0
-        self._state.join(slot, picture.noise, self._plan(picture), picture.seed)
+        self._room(picture).join(slot, picture.noise, self._plan(picture), picture.seed)
 
     def put_aside(self, slot: int) -> Aside:
         """Take a picture out of its slot between two steps; the slot is free."""
@@ -80,7 +85,7 @@ class Lane:
     def take_up(self, slot: int, aside: Aside) -> None:
         """Go on in a free slot, this or another, of this or another lane of the same model, as if never put aside."""
         self._pictures[slot], self._done[slot] = aside.picture, aside.done
-        self._state.put_back(slot, self._plan(aside.picture), aside.picture.seed, aside.state)
+        self._room(aside.picture).put_back(slot, self._plan(aside.picture), aside.picture.seed, aside.state)
 
     def step(self, slots: Sequence[int]) -> Stepped:
         """Move the pictures in `slots` on by one step. Raises Internal when the engine refuses the call; nothing moved then."""
@@ -105,10 +110,22 @@ class Lane:
         broken = self._broken(slots, output)
         return Stepped((time.perf_counter() - began) * 1e3, len(rows), previews, finished, broken)
 
+    def _room(self, picture: Picture) -> Trajectories:
+        """The state of all slots, made for pictures of the size of the first one."""
+        if self._made is None:
+            channels, height, width = picture.noise.shape
+            self._made = Trajectories(self._slots, (channels, height, width), self._engine.card.steps_max)
+        return self._made
+
+    @property
+    def _state(self) -> Trajectories:
+        assert self._made is not None, "a lane steps once a picture has joined it"
+        return self._made
+
     def _plan(self, picture: Picture) -> Plan:
         """The steps of a picture."""
         card = self._engine.card
-        _, height, width = card.latent
+        _, height, width = picture.noise.shape
         return plan_of(card.scheduler, picture.sampler, picture.steps, height * width // CELLS_OF_A_TOKEN)
 
     def _due(self, slot: int) -> bool:

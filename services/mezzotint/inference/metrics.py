@@ -1,17 +1,50 @@
-"""What the inference service counts and times, for Prometheus."""
+"""What the inference service counts and times, for Prometheus. `shape` is that of one picture's latents: "4x32x32"."""
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Summary
+
+WAIT_BUCKETS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 100)
 
 STEP_SECONDS = Histogram(
     "mezzotint_inference_step_seconds",
     "Seconds of one call of the denoiser.",
+    ["model", "shape"],
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )
-ROWS = Histogram(
-    "mezzotint_inference_rows", "Rows of one call of the denoiser.", buckets=(1, 2, 4, 6, 8, 12, 16, 32, 64, 128, 256)
+CALL_SECONDS = Summary(
+    "mezzotint_inference_call_seconds", "Seconds of one call of the denoiser by its rows: t(batch).", ["model", "shape", "rows"]
 )
+ROWS = Counter("mezzotint_inference_rows", "Rows of calls of the denoiser.", ["model", "shape"])
+ROWS_CAP = Counter(
+    "mezzotint_inference_rows_possible",
+    "Rows that those calls had room for.",
+    ["model", "shape"],
+)
+ROWS_WITHHELD = Counter(
+    "mezzotint_inference_rows_withheld",
+    "Rows of those calls that stayed empty although pictures waited that would fill them: the padding's waste.",
+    ["model", "shape"],
+)
+ROWS_LIMIT = Gauge("mezzotint_inference_rows_max", "Rows that one call may have: the knee, or the setting.", ["model", "shape"])
+SLOT_WAIT_SECONDS = Histogram(
+    "mezzotint_inference_slot_wait_seconds",
+    "Seconds that a prepared picture waits for its slot.",
+    ["model", "shape"],
+    buckets=WAIT_BUCKETS,
+)
+JOIN_SECONDS = Histogram(
+    "mezzotint_inference_join_seconds",
+    "Seconds from a prepared picture's submission to the end of its first step.",
+    ["model", "shape"],
+    buckets=WAIT_BUCKETS,
+)
+STEPS = Counter("mezzotint_inference_steps", "Steps made, of all pictures.", ["model", "shape"])
+STEPS_SAVED = Counter(
+    "mezzotint_inference_steps_saved", "Steps that were not made because their picture was cancelled.", ["model", "shape"]
+)
+PUT_ASIDE = Counter("mezzotint_inference_put_aside", "Times a picture left its slot for a better priority.", ["model", "shape"])
 SLOTS = Gauge("mezzotint_inference_slots_in_use", "Pictures in slots.")
 WAITING = Gauge("mezzotint_inference_pictures_waiting", "Pictures that wait for a slot.")
+ASIDE = Gauge("mezzotint_inference_pictures_aside", "Pictures that left their slot for others and will come back.")
 PICTURES = Counter("mezzotint_inference_pictures", "Pictures by how they ended: finished, cancelled, failed.", ["end"])
 JOBS = Counter("mezzotint_inference_jobs", "Jobs from the queue by how they ended here.", ["end"])
 QUEUE_WAIT_SECONDS = Histogram(
@@ -20,5 +53,7 @@ QUEUE_WAIT_SECONDS = Histogram(
     ["tier"],
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800, 7200),
 )
-WARM_STEP_SECONDS = Gauge("mezzotint_inference_warm_step_seconds", "Seconds of a call at the warm-up.", ["model", "rows"])
+WARM_STEP_SECONDS = Gauge(
+    "mezzotint_inference_warm_step_seconds", "Seconds of a call at the warm-up, by its rows.", ["model", "shape", "rows"]
+)
 EMBEDDINGS = Counter("mezzotint_inference_embeddings", "Prompts looked up among the kept embeddings.", ["found"])

@@ -18,6 +18,7 @@ from mezzotint.inference.engine import Engine
 from mezzotint.inference.events import Drawn, Event, Progress, Started
 from mezzotint.inference.guidance import rows_of
 from mezzotint.inference.mailbox import Mailbox
+from mezzotint.runtime import telemetry
 from mezzotint.runtime.errors import Cancelled, MezzotintError
 
 Result = TypeVar("Result")
@@ -39,12 +40,12 @@ class Painting:
     `spec` has every default filled in; `has_slot` is set once one of the pictures has or had a slot.
     """
 
-    def __init__(self, spec: GenerationSpec, engine: Engine, studio: Studio) -> None:
+    def __init__(self, spec: GenerationSpec, engine: Engine, studio: Studio, priority: int = 0) -> None:
         self.spec = spec
         self.model = engine.card.key
         self.has_slot = False
         self.bill = Bill()
-        self._engine, self._studio = engine, studio
+        self._engine, self._studio, self._priority = engine, studio, priority
         self._rows_left = spec.images * rows_of(spec.guidance)
         self._events: Mailbox[Event] = Mailbox()
         self._task: asyncio.Task[None] | None = None
@@ -94,9 +95,15 @@ class Painting:
 
     async def _draw(self) -> None:
         """Prepare the pictures, then have each drawn, decoded and encoded."""
-        pictures = await self.in_pool(lambda: stages.prepare(self.spec, self._engine, self._studio.embeddings))
-        canvases = [Canvas(self, index) for index in range(self.spec.images)]
-        numbers = self._studio.loop.submit(self._engine, list(zip(pictures, canvases, strict=True)))
+        about: dict[str, str | int] = {"model": self.model, "steps": self.spec.steps, "images": self.spec.images}
+        with telemetry.tracer.start_as_current_span("inference.paint", attributes=about):
+            await self._draw_all()
+
+    async def _draw_all(self) -> None:
+        with telemetry.tracer.start_as_current_span("inference.prepare"):
+            pictures = await self.in_pool(lambda: stages.prepare(self.spec, self._engine, self._studio.embeddings))
+        canvases = [Canvas(self, index, self._engine.sketch) for index in range(self.spec.images)]
+        numbers = self._studio.loop.submit(self._engine, list(zip(pictures, canvases, strict=True)), self._priority)
         finishing = [asyncio.create_task(self._finish(canvas)) for canvas in canvases]
         try:
             await asyncio.gather(*finishing)
@@ -107,11 +114,15 @@ class Painting:
 
     async def _finish(self, canvas: Canvas) -> None:
         """Wait for a picture's latents, decode and encode them."""
-        latents = await canvas.latents
+        with telemetry.tracer.start_as_current_span("inference.wait"):
+            await canvas.in_slot.wait()
+        with telemetry.tracer.start_as_current_span("inference.denoise"):
+            latents = await canvas.latents
         self._studio.capacity.begin_decoding()
         self._give_back(rows_of(self.spec.guidance))
         try:
-            data = await self.in_pool(lambda: stages.develop(self.spec, self._engine, latents))
+            with telemetry.tracer.start_as_current_span("inference.develop"):
+                data = await self.in_pool(lambda: stages.develop(self.spec, self._engine, latents))
         except MezzotintError:
             metrics.PICTURES.labels("failed").inc()
             raise

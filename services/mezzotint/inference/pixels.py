@@ -14,7 +14,7 @@ from mezzotint.api.inference.v1.generation_pb2 import (
 )
 
 Floats = npt.NDArray[np.float32]
-# The length of a preview's edge, in pixels.
+# The length of a preview's longer edge, in pixels.
 PREVIEW_PIXELS = 64
 LOSSY_QUALITY = 90
 PILLOW_NAMES: dict[ImageFormat.ValueType, str] = {IMAGE_FORMAT_PNG: "PNG", IMAGE_FORMAT_JPEG: "JPEG", IMAGE_FORMAT_WEBP: "WEBP"}
@@ -27,18 +27,20 @@ def encode(pixels: Floats, image_format: ImageFormat.ValueType, *, opaque: bool)
     return written(image, image_format, opaque=opaque or image_format == IMAGE_FORMAT_JPEG)
 
 
-def preview(latents: Floats, *, opaque: bool) -> bytes:
-    """A small PNG of latents (4, h, w) whose cells are pixels already: opacity times colour, and opacity, both in [-1, 1].
+def preview(sketch: Floats, *, opaque: bool) -> bytes:
+    """A small PNG of a sketch (4, h, w): opacity times colour, and opacity, both in [-1, 1].
 
     Cheap on purpose: the decoder would cost about a step.
     """
-    latents = np.clip(latents, -1.0, 1.0)
-    alpha = (latents[3:] + 1) / 2
+    sketch = np.clip(sketch, -1.0, 1.0)
+    alpha = (sketch[3:] + 1) / 2
     # Opacity times colour in [0, 1], from opacity times (2 colour - 1).
-    premultiplied = np.concatenate([np.clip((latents[:3] + alpha) / 2, 0, alpha), alpha])
+    premultiplied = np.concatenate([np.clip((sketch[:3] + alpha) / 2, 0, alpha), alpha])
     image = to_image(premultiplied * 2 - 1, "RGBa")
     # Enlarged before colour is divided by opacity, so that no invisible colour bleeds in at edges.
-    enlarged = image.resize((PREVIEW_PIXELS, PREVIEW_PIXELS), Image.Resampling.BILINEAR).convert("RGBA")
+    longest = max(image.size)
+    width, height = (max(1, round(side * PREVIEW_PIXELS / longest)) for side in image.size)
+    enlarged = image.resize((width, height), Image.Resampling.BILINEAR).convert("RGBA")
     return written(enlarged, IMAGE_FORMAT_PNG, opaque=opaque)
 
 

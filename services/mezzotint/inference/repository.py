@@ -1,30 +1,36 @@
 """The folder of models: which are there, which are loaded, and loading and unloading them while others draw."""
 
 import asyncio
-import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mezzotint.inference.card import INDEX, ModelCard, read_card
+from mezzotint.inference import model_folder
+from mezzotint.inference.card import ModelCard
+from mezzotint.inference.diffusers_card import read_card
 from mezzotint.inference.engine import Engine
+from mezzotint.inference.memory import Hold, Memory, memory_of
+from mezzotint.inference.model_folder import Place
 from mezzotint.runtime import logging
-from mezzotint.runtime.errors import ModelInvalid, ModelNotFound
+from mezzotint.runtime.errors import LimitReached, ModelInvalid, ModelNotFound
 
 log = logging.get(__name__)
-# The contract's rule for names of models; other folders are not models.
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 # Opens, checks and warms up a folder; blocks; raises ModelInvalid.
 Open = Callable[[Path], Engine]
 
 
 @dataclass
 class Loaded:
-    """A loaded model and how many paintings use it. `leaving`: it was unloaded; `gone`: and nobody uses it any more."""
+    """A loaded model, where it came from, and how many paintings use it.
+
+    `leaving`: it was unloaded or replaced; `gone`: and nobody uses it any more.
+    """
 
     engine: Engine
+    place: Place
+    hold: Hold
     users: int = 0
     leaving: bool = False
     gone: asyncio.Event = field(default_factory=asyncio.Event)
@@ -51,7 +57,7 @@ class Repository:
         default: str,
         open_model: Open,
         pool: Executor,
-        *,
+        memory: Memory | None = None,
         changed: Callable[[], None] = lambda: None,
         let_go: Callable[[Engine], None] = lambda engine: None,
     ) -> None:
@@ -59,6 +65,7 @@ class Repository:
         self._default = default
         self._open = open_model
         self._pool = pool
+        self._memory = memory or memory_of(0, 0)
         self._changed = changed
         self._let_go = let_go
         self._loaded: dict[str, Loaded] = {}
@@ -73,11 +80,7 @@ class Repository:
 
     def names(self) -> list[str]:
         """The folders that claim to be models, by name, loaded or not. Reads the disk."""
-        try:
-            found = {path.parent.name for path in self._folder.glob(f"*/{INDEX}")}
-        except OSError:
-            found = set()
-        return sorted(name for name in found | set(self._loaded) if NAME.fullmatch(name))
+        return sorted(model_folder.names(self._folder) | set(self._loaded))
 
     async def listed(self) -> list[Listed]:
         """Every model of the folder, by name."""
@@ -91,7 +94,7 @@ class Repository:
         if loaded is not None:
             return Listed(name, loaded.engine.card, loaded=True)
         try:
-            return Listed(name, read_card(self._folder / name), loaded=False)
+            return Listed(name, read_card(model_folder.folder_of(self._folder, name)), loaded=False)
         except ModelInvalid:
             return Listed(name, None, loaded=False)
 
@@ -112,23 +115,39 @@ class Repository:
             self._release(loaded)
 
     async def load(self, name: str) -> Listed:
-        """Load a model, or do nothing if it is loaded: whole or not at all. Raises ModelNotFound, ModelInvalid."""
-        async with self._loading:
-            if name not in self._loaded:
-                engine = await asyncio.get_running_loop().run_in_executor(self._pool, self._open_folder, name)
-                self._loaded[name] = Loaded(engine)
-                log.info("model loaded", model=engine.card.key)
-                self._changed()
-            return Listed(name, self._loaded[name].engine.card, loaded=True)
+        """Load a model as its folder has it now, whole or not at all; do nothing if that is what is loaded.
 
-    def _open_folder(self, name: str) -> Engine:
-        """The engine of a folder. Blocks. Raises ModelNotFound, ModelInvalid."""
-        if name not in (names := self.names()):
-            listed = ", ".join(names)
+        A model that is loaded already is replaced: new requests get the new one, those under way end with the old one.
+        Raises ModelNotFound, ModelInvalid, LimitReached; what was loaded stays then.
+        """
+        async with self._loading:
+            before = self._loaded.get(name)
+            loaded = await asyncio.get_running_loop().run_in_executor(self._pool, self._open_folder, name, before)
+            if loaded is not before:
+                self._loaded[name] = loaded
+                log.info("model loaded", model=loaded.engine.card.key, replaced=before.engine.card.key if before else "")
+                if before is not None:
+                    self._retire(before)
+                self._changed()
+            return Listed(name, loaded.engine.card, loaded=True)
+
+    def _open_folder(self, name: str, before: Loaded | None) -> Loaded:
+        """A folder's model; `before` if that is it still, or is gone from the disk. Blocks. Raises as `load` does."""
+        if name not in model_folder.names(self._folder):
+            if before is not None:
+                return before
+            listed = ", ".join(self.names())
             raise ModelNotFound(
                 f"no model's folder is named {name!r}; there are: {listed or 'none'}", metadata={"models": listed}
             )
-        return self._open(self._folder / name)
+        try:
+            place = model_folder.place_of(self._folder, name)
+        except OSError as error:
+            raise ModelInvalid(f"the folder of {name} cannot be read: {error.strerror}") from error
+        if before is not None and before.place == place:
+            return before
+        with self._memory.loading(name, place.folder) as hold:
+            return Loaded(self._open(place.folder), place, hold)
 
     async def load_all(self) -> None:
         """Load every model of the folder, the default one first; those that cannot be served are logged and left out."""
@@ -138,24 +157,29 @@ class Repository:
         for name in sorted(names, key=lambda each: (each != self._default, each)):
             try:
                 await self.load(name)
-            except ModelInvalid as error:
+            except (ModelInvalid, LimitReached) as error:
                 consequence = "not ready: it is the default" if name == self._default else "the other models are served"
                 log.error("model not loaded", model=name, reason=str(error), consequence=consequence)
 
     async def unload(self, name: str) -> None:
         """Refuse new requests for a model at once, and let go of it once the running ones are done."""
         if loaded := self._loaded.pop(name, None):
-            loaded.leaving = True
-            self._leaving.append(loaded)
-            self._release(loaded)
+            self._retire(loaded)
             self._changed()
         for leaving in [each for each in self._leaving if each.engine.card.name == name]:
             await leaving.gone.wait()
+
+    def _retire(self, loaded: Loaded) -> None:
+        """A model gets no new requests any more."""
+        loaded.leaving = True
+        self._leaving.append(loaded)
+        self._release(loaded)
 
     def _release(self, loaded: Loaded) -> None:
         """Let go of an unloaded model that nobody uses any more."""
         if loaded.leaving and not loaded.users:
             self._leaving.remove(loaded)
+            self._memory.release(loaded.hold)
             loaded.gone.set()
             self._let_go(loaded.engine)
             log.info("model unloaded", model=loaded.engine.card.key)

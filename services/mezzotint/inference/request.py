@@ -31,10 +31,11 @@ def resolve(spec: GenerationSpec, card: ModelCard, new_seed: Callable[[], int] =
     resolved.CopyFrom(spec)
     resolved.model = card.name
     resolved.width, resolved.height = spec.width or card.image_size, spec.height or card.image_size
-    if f"{resolved.width}x{resolved.height}" not in card.sizes:
+    if not card.draws(resolved.width, resolved.height):
         listed = ", ".join(card.sizes)
         raise SizeUnsupported(
-            f"{card.name} does not draw {resolved.width}x{resolved.height}; it draws {listed}", metadata={"sizes": listed}
+            f"{card.name} does not draw {resolved.width}x{resolved.height}; it draws {listed}{range_of(card)}",
+            metadata={"sizes": listed},
         )
     resolved.images = spec.images or 1
     sampler = resolve_sampler(spec, card)
@@ -48,6 +49,14 @@ def resolve(spec: GenerationSpec, card: ModelCard, new_seed: Callable[[], int] =
     resolved.format = IMAGE_FORMAT_PNG if spec.format == IMAGE_FORMAT_UNSPECIFIED else spec.format
     resolved.opaque = spec.opaque or resolved.format == IMAGE_FORMAT_JPEG
     return resolved
+
+
+def range_of(card: ModelCard) -> str:
+    """The sizes that a model draws besides those it lists, in words; nothing when there are no others."""
+    if (whole := card.size_range) is None:
+        return ""
+    sides = f"sides from {whole.side_min} to {whole.side_max} that are multiples of {whole.step}"
+    return f" and any with {sides} and no more than {whole.area_max} pixels"
 
 
 def resolve_sampler(spec: GenerationSpec, card: ModelCard) -> Sampler:

@@ -2,9 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
+from mezzotint.inference.step_scheduler import ASIDE_MAX
+from mezzotint.inference.waiting_list import WAITING_MAX
 from mezzotint.runtime.bundled import bundled
 from mezzotint.runtime.settings import ServiceSettings, config
 
@@ -25,10 +28,24 @@ class InferenceSettings(ServiceSettings):
     """The port of Prometheus metrics; 0: none."""
     models: Path = Field(default_factory=lambda: bundled("models"))
     """The folder of models, each a folder of its own."""
+    memory_mib: int = Field(default=0, ge=0)
+    """Memory that all models together may take, in MiB; 0: four fifths of the machine's. More is refused at the load."""
+    model_memory_mib: int = Field(default=0, ge=0)
+    """Memory that one model may take, in MiB; 0: as much as all together."""
     default_model: str = "aquatint"
     """The model of requests that name none. The service is ready once it is loaded."""
+    mode: Literal["step", "request", "serial"] = "step"
+    """Who shares a call of the denoiser: pictures that join and leave at every step, requests of equal steps, or one."""
     rows_max: int = Field(default=8, ge=2, le=256)
-    """Rows of one call of the denoiser: a picture with guidance takes two, one without takes one."""
+    """The most rows of one call of the denoiser: a picture with guidance takes two, one without takes one."""
+    rows: int | None = Field(default=None, ge=2, le=256)
+    """Rows of one call, measured or not. Not set: as many, up to `rows_max`, as let the device draw more in the same time."""
+    waiting_max: int = Field(default=WAITING_MAX, ge=1, le=65536)
+    """Pictures that may wait for a slot; more are refused with SERVER_OVERLOADED."""
+    aside_max: int = Field(default=ASIDE_MAX, ge=0, le=4096)
+    """Pictures that may be put aside while others are in their slots; 0: whoever has a slot keeps it."""
+    priorities: dict[str, int] = Field(default_factory=lambda: {"enterprise": 0, "pro": 0, "plus": 1, "free": 2})
+    """The priority of each tier's pictures, as a JSON object; lower numbers go first. Tiers that are not named go last."""
     threads: int = Field(default_factory=cores, ge=1, le=512)
     """Threads inside one call of the denoiser."""
     pool_threads: int = Field(default=2, ge=1, le=64)

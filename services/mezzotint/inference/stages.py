@@ -21,7 +21,8 @@ Result = TypeVar("Result")
 def prepare(spec: GenerationSpec, engine: Engine, embeddings: EmbeddingCache) -> list[Picture]:
     """The pictures of a resolved request at their beginning. Raises Internal when the engine fails."""
     prompt, negative = embeddings.embed(engine, [spec.prompt, spec.negative_prompt])
-    due, latent, sampler = preview_steps(spec.steps, spec.previews), engine.card.latent, sampler_of(spec.scheduler)
+    due, sampler = preview_steps(spec.steps, spec.previews), sampler_of(spec.scheduler)
+    latent = engine.card.latent_of(spec.width, spec.height)
     return [
         Picture(noise(spec.seed + index, latent), spec.seed + index, sampler, spec.steps, spec.guidance, prompt, negative, due)
         for index in range(spec.images)

@@ -172,6 +172,40 @@ class GenerateResponse(_message.Message):
 Global___GenerateResponse: _TypeAlias = GenerateResponse  # noqa: Y015
 
 @_typing.final
+class SizeRange(_message.Message):
+    """Sizes in pixels: every width and height in these bounds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: _builtins.int
+    SIDE_MIN_FIELD_NUMBER: _builtins.int
+    SIDE_MAX_FIELD_NUMBER: _builtins.int
+    AREA_MAX_FIELD_NUMBER: _builtins.int
+    step: _builtins.int
+    """Sides are multiples of this."""
+    side_min: _builtins.int
+    """The shortest side."""
+    side_max: _builtins.int
+    """The longest side."""
+    area_max: _builtins.int
+    """Width times height at most."""
+    def __init__(
+        self,
+        *,
+        step: _builtins.int = ...,
+        side_min: _builtins.int = ...,
+        side_max: _builtins.int = ...,
+        area_max: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["area_max", b"area_max", "side_max", b"side_max", "side_min", b"side_min", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SizeRange: _TypeAlias = SizeRange  # noqa: Y015
+
+@_typing.final
 class Model(_message.Message):
     """A model in the folder of models."""
 
@@ -184,6 +218,7 @@ class Model(_message.Message):
     STEPS_DEFAULT_FIELD_NUMBER: _builtins.int
     GUIDANCE_DEFAULT_FIELD_NUMBER: _builtins.int
     SCHEDULERS_FIELD_NUMBER: _builtins.int
+    SIZE_RANGE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name: the folder's."""
     version: _builtins.str
@@ -196,11 +231,15 @@ class Model(_message.Message):
     """Guidance when a request names none."""
     @_builtins.property
     def sizes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The sizes it draws, for example "256x256"."""
+        """The sizes it draws, the default first, for example "256x256"; where it has a size_range, those of usual shapes."""
 
     @_builtins.property
     def schedulers(self) -> _containers.RepeatedScalarFieldContainer[_generation_pb2.Scheduler.ValueType]:
         """What it can be drawn with; the first when a request names none."""
+
+    @_builtins.property
+    def size_range(self) -> Global___SizeRange:
+        """It draws these sizes besides those listed. Absent: none."""
 
     def __init__(
         self,
@@ -212,10 +251,11 @@ class Model(_message.Message):
         steps_default: _builtins.int = ...,
         guidance_default: _builtins.float = ...,
         schedulers: _abc.Iterable[_generation_pb2.Scheduler.ValueType] | None = ...,
+        size_range: Global___SizeRange | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["size_range", b"size_range"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["guidance_default", b"guidance_default", "loaded", b"loaded", "name", b"name", "schedulers", b"schedulers", "sizes", b"sizes", "steps_default", b"steps_default", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["guidance_default", b"guidance_default", "loaded", b"loaded", "name", b"name", "schedulers", b"schedulers", "size_range", b"size_range", "sizes", b"sizes", "steps_default", b"steps_default", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

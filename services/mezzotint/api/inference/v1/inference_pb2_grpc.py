@@ -80,8 +80,10 @@ class InferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LoadModel(self, request, context):
-        """Loads a model from its folder, or does nothing if it is loaded. Atomic: it serves whole or not at all. Fails with
-        MODEL_NOT_FOUND, MODEL_INVALID.
+        """Loads a model from its folder, or from the highest version in it; does nothing if that is what is loaded. A model that is loaded
+        and has changed is replaced without a failed request: new ones get the new one, those under way end with the old one. Atomic: it
+        serves whole or not at all, and what was loaded stays when it fails. Fails with MODEL_NOT_FOUND, MODEL_INVALID, LIMIT_REACHED (it
+        would not fit into the memory for models; the message has the figures).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

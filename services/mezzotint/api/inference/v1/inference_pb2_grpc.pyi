@@ -43,8 +43,10 @@ class InferenceServiceStub:
     ListModels: _grpc.UnaryUnaryMultiCallable[_inference_pb2.ListModelsRequest, _inference_pb2.ListModelsResponse]
     """The models in the folder of models, loaded or not. Reads only."""
     LoadModel: _grpc.UnaryUnaryMultiCallable[_inference_pb2.LoadModelRequest, _inference_pb2.LoadModelResponse]
-    """Loads a model from its folder, or does nothing if it is loaded. Atomic: it serves whole or not at all. Fails with
-    MODEL_NOT_FOUND, MODEL_INVALID.
+    """Loads a model from its folder, or from the highest version in it; does nothing if that is what is loaded. A model that is loaded
+    and has changed is replaced without a failed request: new ones get the new one, those under way end with the old one. Atomic: it
+    serves whole or not at all, and what was loaded stays when it fails. Fails with MODEL_NOT_FOUND, MODEL_INVALID, LIMIT_REACHED (it
+    would not fit into the memory for models; the message has the figures).
     """
     UnloadModel: _grpc.UnaryUnaryMultiCallable[_inference_pb2.UnloadModelRequest, _inference_pb2.UnloadModelResponse]
     """Unloads a model once its running requests are done; new ones fail with MODEL_NOT_FOUND at once. Idempotent."""
@@ -64,8 +66,10 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     ListModels: _aio.UnaryUnaryMultiCallable[_inference_pb2.ListModelsRequest, _inference_pb2.ListModelsResponse]  # type: ignore[assignment]
     """The models in the folder of models, loaded or not. Reads only."""
     LoadModel: _aio.UnaryUnaryMultiCallable[_inference_pb2.LoadModelRequest, _inference_pb2.LoadModelResponse]  # type: ignore[assignment]
-    """Loads a model from its folder, or does nothing if it is loaded. Atomic: it serves whole or not at all. Fails with
-    MODEL_NOT_FOUND, MODEL_INVALID.
+    """Loads a model from its folder, or from the highest version in it; does nothing if that is what is loaded. A model that is loaded
+    and has changed is replaced without a failed request: new ones get the new one, those under way end with the old one. Atomic: it
+    serves whole or not at all, and what was loaded stays when it fails. Fails with MODEL_NOT_FOUND, MODEL_INVALID, LIMIT_REACHED (it
+    would not fit into the memory for models; the message has the figures).
     """
     UnloadModel: _aio.UnaryUnaryMultiCallable[_inference_pb2.UnloadModelRequest, _inference_pb2.UnloadModelResponse]  # type: ignore[assignment]
     """Unloads a model once its running requests are done; new ones fail with MODEL_NOT_FOUND at once. Idempotent."""
@@ -100,8 +104,10 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inference_pb2.LoadModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inference_pb2.LoadModelResponse, _abc.Awaitable[_inference_pb2.LoadModelResponse]]:
-        """Loads a model from its folder, or does nothing if it is loaded. Atomic: it serves whole or not at all. Fails with
-        MODEL_NOT_FOUND, MODEL_INVALID.
+        """Loads a model from its folder, or from the highest version in it; does nothing if that is what is loaded. A model that is loaded
+        and has changed is replaced without a failed request: new ones get the new one, those under way end with the old one. Atomic: it
+        serves whole or not at all, and what was loaded stays when it fails. Fails with MODEL_NOT_FOUND, MODEL_INVALID, LIMIT_REACHED (it
+        would not fit into the memory for models; the message has the figures).
         """
 
     @_abc_1.abstractmethod
