@@ -228,7 +228,7 @@ async def test_stop_hands_back_what_it_cannot_finish(settings: InferenceSettings
             mine = settings.model_copy(update={"queue_address": f"127.0.0.1:{port}"})
             await inner.enter_async_context(serving(run, mine))
             talk = await begin(queue, heartbeat_seconds=0.05)
-            running = talk.lease("job_running", spec(model="slow", steps=100, images=4))
+            running = talk.lease("job_running", spec(model="slow", steps=100, images=4), tier="pro")
             await talk.hear("progress")
             waiting = talk.lease("job_waiting", spec(model="slow", steps=100))
             while len((await talk.hear("heartbeat")).held) < 2:

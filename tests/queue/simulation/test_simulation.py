@@ -90,7 +90,7 @@ def fail_with(world: World, tasks: list[asyncio.Task[None]]) -> None:
             task.result()
 
 
-@pytest.mark.parametrize(("seed", "scale"), [(1, 1.0), (3, 1.0), (4, 10.0), (5, 600.0), (6, 3600.0), (7, 3600.0)])
+@pytest.mark.parametrize(("seed", "scale"), [(1, 1.0), (2, 1.0), (4, 10.0), (5, 600.0), (6, 3600.0), (7, 3600.0)])
 def test_invariants_hold_whatever_fails(seed: int, scale: float) -> None:
     """Ensures, for thousands of virtual hours of crashes, lost workers and messages late, twice and out of order, I1 to I12."""
     print(f"seed {seed}, scale {scale}")  # what to give to `simulate` when it fails

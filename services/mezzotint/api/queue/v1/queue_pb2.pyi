@@ -35,7 +35,7 @@ class _PeakModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PeakMode.Val
     PEAK_MODE_PRESSURED: _PeakMode.ValueType  # 2
     """Paid tiers wait longer than they should; new jobs of deferrable tiers are still queued."""
     PEAK_MODE_DEFERRING: _PeakMode.ValueType  # 3
-    """New jobs of deferrable tiers are deferred and admitted at the floor rate."""
+    """New jobs of deferrable tiers are deferred and admitted at the floor rate, and where workers are idle all the same."""
 
 class PeakMode(_PeakMode, metaclass=_PeakModeEnumTypeWrapper):
     """What the queue does about a peak."""
@@ -47,7 +47,7 @@ PEAK_MODE_NORMAL: PeakMode.ValueType  # 1
 PEAK_MODE_PRESSURED: PeakMode.ValueType  # 2
 """Paid tiers wait longer than they should; new jobs of deferrable tiers are still queued."""
 PEAK_MODE_DEFERRING: PeakMode.ValueType  # 3
-"""New jobs of deferrable tiers are deferred and admitted at the floor rate."""
+"""New jobs of deferrable tiers are deferred and admitted at the floor rate, and where workers are idle all the same."""
 Global___PeakMode: _TypeAlias = PeakMode  # noqa: Y015
 
 @_typing.final
