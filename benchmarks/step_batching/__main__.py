@@ -33,7 +33,7 @@ async def measure(room: Room, loads: dict[float, list[float]], aside: float) -> 
     figures["step_ms"] = await asyncio.to_thread(replay.curve_of, room)
     figures |= await costs.engine_overhead(room, aside)
     figures["engine_own_ms"] = await costs.engine_own_ms(room)
-    figures["previews_cost"] = await costs.previews_cost(room, aside)
+    figures |= await costs.previews_cost(room, aside)
     figures["cancel_frees_within_steps"] = await costs.cancel_frees_within_steps(room, trials=3)
     figures["capacity_images_per_s"] = await load.capacity(room, aside)
     cells: list[Cell] = []

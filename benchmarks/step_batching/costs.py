@@ -168,23 +168,24 @@ def bare_calls(call: Callable[[], None]) -> Cost:
     return Cost.now().since(began)
 
 
-async def previews_cost(room: Room, seconds: float) -> float:
-    """How much longer full batches take with previews than without, whole pictures: the median of pairs."""
+async def previews_cost(room: Room, seconds: float) -> dict[str, float]:
+    """How much more time full batches take with previews than without, whole pictures: the median of pairs, by both clocks."""
     ratios = []
     async with running(room, "step") as made:
         await draw_full(room, made, 0)
         for number in rounds(seconds):
             taken = {previews: await draw_full(room, made, previews) for previews in ((0, PREVIEWS), (PREVIEWS, 0))[number % 2]}
-            ratios.append(taken[PREVIEWS] / taken[0])
-    return statistics.median(ratios) - 1
+            ratios.append((taken[PREVIEWS].ms / taken[0].ms, taken[PREVIEWS].cpu_ms / taken[0].cpu_ms))
+    clock, cpu = (statistics.median(each) - 1 for each in zip(*ratios, strict=True))
+    return {"previews_cost": clock, "previews_cost_cpu": cpu}
 
 
-async def draw_full(room: Room, made: Running, previews: int) -> float:
-    """Seconds to draw as many pictures at once as a call has rows."""
+async def draw_full(room: Room, made: Running, previews: int) -> Cost:
+    """What it takes to draw as many pictures at once as a call has rows."""
     spec = GenerationSpec(prompt="a red heart", steps=PREVIEW_STEPS, guidance=WITHOUT, seed=1, previews=previews)
-    began = time.perf_counter()
-    await asyncio.gather(*(follow(made.painter, spec, Told(began)) for _ in range(room.rows)))
-    return time.perf_counter() - began
+    began = Cost.now()
+    await asyncio.gather(*(follow(made.painter, spec, Told(0)) for _ in range(room.rows)))
+    return Cost.now().since(began)
 
 
 async def cancel_frees_within_steps(room: Room, trials: int) -> int:

@@ -12,18 +12,15 @@ from benchmarks.step_batching.engine_room import MODEL_SIZE, WAITING_MAX, Room
 from benchmarks.step_batching.load import percentile
 from mezzotint.inference import curve, modes
 from mezzotint.inference.guidance import rows_of
-from mezzotint.inference.lane import Lane
 from mezzotint.inference.scheduler import Ticket
 
 REQUESTS = 600
 SEED = 8
-ROUNDS = 5
 
 
 def curve_of(room: Room) -> dict[int, float]:
-    """The least milliseconds of a call of several, for every number of rows up to the cap."""
-    lane, picture = Lane(room.engine, room.rows), curve.sample(room.engine, MODEL_SIZE)
-    return {rows: min(curve.one_call(lane, picture, rows) for _ in range(ROUNDS)) for rows in range(1, room.rows + 1)}
+    """The least milliseconds of a call for every number of rows up to the cap, measured until they settle."""
+    return curve.measure(room.engine, curve.sample(room.engine, MODEL_SIZE), range(1, room.rows + 1))
 
 
 def replay(mode: str, load: float, rows: int, step_ms: Mapping[int, float]) -> dict[str, str | float]:

@@ -23,7 +23,14 @@ QUEUE_FIELDS = {
 }
 
 STEP_BATCHING_FIELDS = {
-    *("engine_overhead", "engine_overhead_cpu", "previews_cost", "cancel_frees_within_steps", "capacity_images_per_s"),
+    *(
+        "engine_overhead",
+        "engine_overhead_cpu",
+        "previews_cost",
+        "previews_cost_cpu",
+        "cancel_frees_within_steps",
+        "capacity_images_per_s",
+    ),
     *("p50_request_over_step", "first_step_p99_request_over_step", "throughput_step_over_request", "batch", "cells"),
 }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from prometheus_client import Counter, Histogram, Summary
+from prometheus_client.metrics import MetricWrapperBase
 
 from mezzotint.inference import metrics, modes
 from mezzotint.inference.denoising import Call, DenoisingLoop
@@ -295,7 +295,7 @@ async def test_every_mode_draws_the_same(loop: DenoisingLoop, engine: OnnxEngine
     assert calls == {"serial": 12, "request": 7}.get(mode, calls)
 
 
-def total(metric: Counter | Histogram | Summary) -> float:
+def total(metric: MetricWrapperBase) -> float:
     """A counter's value, or how often a time was observed, over all labels."""
     ends = ("_total", "_count")
     return sum(sample.value for each in metric.collect() for sample in each.samples if sample.name.endswith(ends))

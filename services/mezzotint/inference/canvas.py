@@ -7,6 +7,7 @@ from typing import Protocol
 
 from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec
 from mezzotint.inference import pixels
+from mezzotint.inference.bill import Bill
 from mezzotint.inference.denoising import Call
 from mezzotint.inference.engine import Floats
 from mezzotint.inference.events import Event, Progress
@@ -18,13 +19,10 @@ class Owner(Protocol):
     """The painting that a picture belongs to."""
 
     spec: GenerationSpec
+    bill: Bill
 
     def joined(self) -> None:
         """One of its pictures has a slot."""
-        ...
-
-    def took_part(self, call: Call) -> None:
-        """One of its pictures was in a call of the denoiser."""
         ...
 
     def put(self, event: Event) -> None:
@@ -60,7 +58,7 @@ class Canvas:
     def stepped(self, done: int, call: Call, preview: Floats | None) -> None:
         """See Listener. A step with a preview is told once the preview is encoded."""
         self._done = done
-        self._owner.took_part(call)
+        self._owner.bill.add_call(call)
         if preview is None:
             self._tell(b"")
         else:

@@ -2,13 +2,14 @@
 
 import math
 import time
+from collections.abc import Sequence
 
 from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec
 from mezzotint.inference import stages
 from mezzotint.inference.embeddings import EmbeddingCache
 from mezzotint.inference.engine import Engine
 from mezzotint.inference.guidance import WITHOUT
-from mezzotint.inference.knee import ROWS_MIN, batches
+from mezzotint.inference.knee import ROWS_MIN
 from mezzotint.inference.lane import Lane, Picture
 from mezzotint.inference.request import resolve
 from mezzotint.runtime.errors import Internal
@@ -27,13 +28,13 @@ def sample(engine: Engine, size: str) -> Picture:
     return stages.prepare(resolve(spec, engine.card), engine, EmbeddingCache(1))[0]
 
 
-def measure(engine: Engine, picture: Picture, rows_max: int, seconds_max: float = SECONDS_MAX) -> dict[int, float]:
-    """Milliseconds of a call by its rows, up to `rows_max`, or up to where the device refuses or `seconds_max` are over.
+def measure(engine: Engine, picture: Picture, sizes: Sequence[int], seconds_max: float = SECONDS_MAX) -> dict[int, float]:
+    """Milliseconds of a call by its rows: those of `sizes`, up to where the device refuses or `seconds_max` are over.
 
     Blocks. Raises Internal when the device refuses even the smallest calls.
     """
-    lane, least = Lane(engine, rows_max), dict[int, float]()
-    sizes, end, settled = batches(rows_max), time.perf_counter() + seconds_max, 0
+    lane, least = Lane(engine, max(sizes)), dict[int, float]()
+    end, settled = time.perf_counter() + seconds_max, 0
     while settled < SETTLED_ROUNDS and not (least and time.perf_counter() > end):
         settled += 1
         for rows in sizes:

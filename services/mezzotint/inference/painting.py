@@ -12,7 +12,7 @@ from mezzotint.inference import metrics, stages
 from mezzotint.inference.bill import Bill
 from mezzotint.inference.canvas import Canvas
 from mezzotint.inference.capacity import Capacity
-from mezzotint.inference.denoising import Call, DenoisingLoop
+from mezzotint.inference.denoising import DenoisingLoop
 from mezzotint.inference.embeddings import EmbeddingCache
 from mezzotint.inference.engine import Engine
 from mezzotint.inference.events import Drawn, Event, Progress, Started
@@ -71,10 +71,6 @@ class Painting:
             self.has_slot = True
             self.put(Started(self.spec))
 
-    def took_part(self, call: Call) -> None:
-        """One of the pictures was in a call of the denoiser."""
-        self.bill.add_call(call)
-
     def put(self, event: Event) -> None:
         """Tell the reader."""
         steps_only = isinstance(event, Progress) and not event.preview
@@ -97,20 +93,17 @@ class Painting:
         """Prepare the pictures, then have each drawn, decoded and encoded."""
         about: dict[str, str | int] = {"model": self.model, "steps": self.spec.steps, "images": self.spec.images}
         with telemetry.tracer.start_as_current_span("inference.paint", attributes=about):
-            await self._draw_all()
-
-    async def _draw_all(self) -> None:
-        with telemetry.tracer.start_as_current_span("inference.prepare"):
-            pictures = await self.in_pool(lambda: stages.prepare(self.spec, self._engine, self._studio.embeddings))
-        canvases = [Canvas(self, index, self._engine.sketch) for index in range(self.spec.images)]
-        numbers = self._studio.loop.submit(self._engine, list(zip(pictures, canvases, strict=True)), self._priority)
-        finishing = [asyncio.create_task(self._finish(canvas)) for canvas in canvases]
-        try:
-            await asyncio.gather(*finishing)
-        finally:
-            self._studio.loop.cancel(numbers)
-            for task in finishing:
-                task.cancel()
+            with telemetry.tracer.start_as_current_span("inference.prepare"):
+                pictures = await self.in_pool(lambda: stages.prepare(self.spec, self._engine, self._studio.embeddings))
+            canvases = [Canvas(self, index, self._engine.sketch) for index in range(self.spec.images)]
+            numbers = self._studio.loop.submit(self._engine, list(zip(pictures, canvases, strict=True)), self._priority)
+            finishing = [asyncio.create_task(self._finish(canvas)) for canvas in canvases]
+            try:
+                await asyncio.gather(*finishing)
+            finally:
+                self._studio.loop.cancel(numbers)
+                for task in finishing:
+                    task.cancel()
 
     async def _finish(self, canvas: Canvas) -> None:
         """Wait for a picture's latents, decode and encode them."""

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from mezzotint.inference import curve, metrics
 from mezzotint.inference.curve_file import CurveFile
 from mezzotint.inference.engine import Engine
-from mezzotint.inference.knee import knee_of
+from mezzotint.inference.knee import batches, knee_of
 from mezzotint.inference.lane import Picture, shape_of
 from mezzotint.inference.quiet_onnxruntime import onnxruntime
 from mezzotint.runtime import logging
@@ -85,7 +85,7 @@ class RowCaps:
         shape = shape_of(picture)
         key = (engine.card.key, shape, device_of(engine.device, self._threads), self._rows_max)
         known = self._file.find(*key)
-        step_ms = known or curve.measure(engine, picture, self._rows_max)
+        step_ms = known or curve.measure(engine, picture, batches(self._rows_max))
         if not known:
             self._file.keep(*key, step_ms)
         cap = min(self._rows_max, knee_of(step_ms))
