@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from mezzotint.api.inference.v1 import inference_pb2
 from mezzotint.api.inference.v1.generation_pb2 import (
@@ -34,6 +34,7 @@ from mezzotint.runtime.tls import Authority
 from tests.inference.given_pictures import bomb, encoded, gradient, right_half
 from tests.inference.test_service import generate
 from tests.inference.tiny_model import write_tiny_model
+from tests.inference.tiny_pipelines import SD, SD3, SDXL, write_pipeline
 from tests.support.serving import connect, serving
 
 if TYPE_CHECKING:
@@ -169,3 +170,17 @@ async def test_hanging_up(settings: InferenceSettings, models: Path, authority: 
                     break
         async with asyncio.timeout(10):
             assert (await drawn(stub, model="slow", steps=2, images=1, image=IMAGE)).shape == (256, 256, 4)
+
+
+@pytest.mark.parametrize("pipeline", [SD, SDXL, SD3])
+async def test_models_with_an_encoder(settings: InferenceSettings, models: Path, authority: Authority, pipeline: str) -> None:
+    """Models of diffusers begin from a picture that their encoder reads, in another size than their own too."""
+    write_pipeline(models / "other", pipeline)
+    async with serving(run, settings) as port, connect(authority, port, "inference", identity="gateway") as channel:
+        stub = InferenceServiceStub(channel)
+        size = {"model": "other", "width": 192, "height": 96, "image": IMAGE}
+        masked = await drawn(stub, **size, mask=MASK)
+        fitted = np.asarray(ImageOps.fit(GIVEN, (192, 96), Image.Resampling.LANCZOS))
+        np.testing.assert_array_equal(masked[:, :96], fitted[:, :96])
+        near, far = [np.abs(await drawn(stub, **size, strength=each) - fitted).mean() for each in (0.1, 1)]
+        assert near < far

@@ -5,7 +5,6 @@ its end; those of gateways that did not live to hear it, and of jobs that the qu
 gateway.
 """
 
-import asyncio
 from typing import Literal
 
 from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec
@@ -18,7 +17,6 @@ log = logging.get(__name__)
 PREFIX = "inputs"
 # Longer than any generation waits and is drawn: one that no worker began within a day is over.
 KEPT_SECONDS = 48 * 3600.0
-SWEEP_SECONDS = 3600.0
 FIELDS: tuple[Literal["image", "mask"], ...] = ("image", "mask")
 
 
@@ -43,14 +41,12 @@ class Uploads:
                 log.warning("a picture that came with a request was not deleted", key=key, error=str(error))
 
     async def sweep(self) -> None:
-        """Delete what is too old, now and every hour, until cancelled."""
-        while True:
-            try:
-                swept = await self._blobs.delete_older(PREFIX, KEPT_SECONDS)
-                log.debug("swept", deleted=swept)
-            except Exception as error:  # noqa: BLE001  # as above
-                log.warning("pictures that came with requests were not swept", error=str(error))
-            await asyncio.sleep(SWEEP_SECONDS)
+        """Delete what is too old."""
+        try:
+            swept = await self._blobs.delete_older(PREFIX, KEPT_SECONDS)
+            log.debug("swept", deleted=swept)
+        except Exception as error:  # noqa: BLE001  # as above
+            log.warning("pictures that came with requests were not swept", error=str(error))
 
 
 def keys_of(spec: GenerationSpec) -> list[str]:
