@@ -6,6 +6,7 @@ import io
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from PIL import Image
 
 from mezzotint.api.inference.v1 import generation_pb2, inference_pb2
 from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec, InputImage
+from mezzotint.api.queue.v1 import job_pb2
 from mezzotint.gateway import catalogue, spec
+from mezzotint.gateway.events import may_be_redriven
 from mezzotint.gateway.settings import GatewaySettings
 from mezzotint.gateway.uploads import KEPT_SECONDS, Uploads, keys_of, moved_out
 from mezzotint.runtime.blobs import Blobs
@@ -45,7 +48,7 @@ async def test_a_picture_becomes_a_picture_over_grpc(suite: Suite, person: Perso
         ({"image": IMAGE, "mask": InputImage(data=encoded(right_half(8, 8)))}, "spec.mask"),
     ],
 )
-async def test_what_end_users_cannot_send(person: Person, fields: dict[str, InputImage], field: str) -> None:
+async def test_what_end_users_cannot_send(person: Person, fields: dict[str, Any], field: str) -> None:
     """Ensures that nobody names a picture in the store, which may be another's, and that a worker's refusal names its field."""
     with pytest.raises(FieldInvalid) as caught:
         await to_end(person.generate("x", **fields))
@@ -103,3 +106,18 @@ async def test_models_without_an_encoder_are_refused_before_it_is_queued() -> No
     asked.model = "seeing"
     assert catalogue.fault(asked, models) is None
     assert catalogue.fault(generation_pb2.GenerationSpec(model="blind"), models) is None
+
+
+@pytest.mark.parametrize(
+    ("failure_class", "kept"),
+    [
+        (job_pb2.FAILURE_CLASS_RETRYABLE, True),
+        (job_pb2.FAILURE_CLASS_WORKER_LOST, True),
+        (job_pb2.FAILURE_CLASS_PERMANENT, False),
+    ],
+)
+async def test_jobs_that_may_be_redriven_keep_their_pictures(failure_class: job_pb2.FailureClass.ValueType, kept: bool) -> None:
+    """Ensures that an operator who mended the cause can have such a job done again, and that nothing else is kept."""
+    failed = job_pb2.Failed(failure=job_pb2.Failure(failure_class=failure_class))
+    assert may_be_redriven(job_pb2.JobEvent(failed=failed)) == kept
+    assert not may_be_redriven(job_pb2.JobEvent(succeeded=job_pb2.Succeeded()))

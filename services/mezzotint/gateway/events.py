@@ -54,6 +54,11 @@ def failure_of(event: job_pb2.JobEvent, job_id: str) -> MezzotintError | None:
             return None
 
 
+def may_be_redriven(event: job_pb2.JobEvent) -> bool:
+    """Whether an operator may have the job done again once he mended what made all its attempts fail."""
+    return event.HasField("failed") and event.failed.failure.failure_class != job_pb2.FAILURE_CLASS_PERMANENT
+
+
 def violations_in(message: str) -> list[errors.FieldViolation]:
     """The field that the message of a worker's FieldInvalid begins with, for clients that look for it apart."""
     field, _, description = message.partition(": ")

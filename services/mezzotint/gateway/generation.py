@@ -15,7 +15,7 @@ from mezzotint.api.queue.v1 import job_pb2, queue_pb2
 from mezzotint.api.ratelimit.v1 import ratelimit_pb2
 from mezzotint.gateway import spec as specs
 from mezzotint.gateway.catalogue import Catalogue
-from mezzotint.gateway.events import failure_of, response_of
+from mezzotint.gateway.events import failure_of, may_be_redriven, response_of
 from mezzotint.gateway.jobs import FINAL, KIND, Jobs
 from mezzotint.gateway.quota import Quota, Reservation, exceeded
 from mezzotint.gateway.settings import GatewaySettings
@@ -174,7 +174,7 @@ class Generation:
         drawing = False
         async for event in self._ports.jobs.watch(self.job_id, self._caller.account_id):
             drawing = drawing or event.HasField("started")
-            if event.WhichOneof("event") in FINAL:
+            if event.WhichOneof("event") in FINAL and not may_be_redriven(event):
                 # Before the reader hears of it: who has the pictures knows that his own are gone.
                 await self._ports.uploads.forget(self._spec)
             if event.HasField("succeeded"):
