@@ -46,7 +46,7 @@ def test_commands_are_listed_in_the_order_of_need() -> None:
     """A newcomer reads what to do first at the top."""
     lines = invoke("--help").output.splitlines()
     listed = [line.split()[0] for line in lines[lines.index("Commands:") + 1 :]]
-    assert listed == ["up", "demo", "generate", "account", "keys", "jobs", "queue", "certificates", "grpcurl-flags"]
+    assert listed == ["up", "demo", "generate", "account", "keys", "jobs", "queue", "export", "certificates", "grpcurl-flags"]
 
 
 def test_a_wrong_option_is_a_usage_error() -> None:

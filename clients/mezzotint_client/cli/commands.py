@@ -24,5 +24,5 @@ def main() -> None:
     """
 
 
-for command in (up, demo, generate, account, keys, jobs, queue, certificates, grpcurl_flags, export):
+for command in (up, demo, generate, account, keys, jobs, queue, export, certificates, grpcurl_flags):
     main.add_command(command)
