@@ -1,5 +1,7 @@
 """Which messages are held to rules: all that have one anywhere, so that leaving out the others lets nothing through."""
 
+from typing import Any
+
 import pytest
 from google.protobuf.message import Message
 
@@ -14,12 +16,19 @@ from mezzotint.runtime.interceptors.validation import ValidationLayer, has_rules
 
 @pytest.mark.parametrize(
     ("message", "ruled"),
-    [(GenerateRequest, True), (GenerationSpec, True), (ListModelsRequest, True), (WorkRequest, True)]
-    + [(UnloadModelResponse, False), (ModelInferRequest, False)],
+    [
+        (GenerateRequest, True),
+        (GenerationSpec, True),
+        (ListModelsRequest, True),
+        (WorkRequest, True),
+        (UnloadModelResponse, False),
+        (ModelInferRequest, False),
+    ],
 )
 def test_rules_are_found_at_any_depth(message: type[Message], ruled: bool) -> None:
     """Ensures that rules of fields, of oneofs and of messages within messages count."""
-    assert has_rules(message.DESCRIPTOR) is ruled
+    kind: Any = message.DESCRIPTOR
+    assert has_rules(kind) is ruled
 
 
 def test_every_message_with_a_rule_is_held_to_it() -> None:
