@@ -110,9 +110,14 @@ def cut_off(folder: Path) -> None:
     file.write_bytes(file.read_bytes()[:-100])
 
 
+def other_scheduler(folder: Path) -> None:
+    (folder / "scheduler/scheduler_config.json").write_text(json.dumps({"_class_name": "HeunDiscreteScheduler"}))
+
+
 REFUSED: list[tuple[str, Callable[[Path], Any], str]] = [
     ("no index", lambda folder: (folder / "model_index.json").unlink(), "model_index.json: it cannot be read"),
     ("another pipeline", other_pipeline, "KandinskyPipeline cannot be exported; StableDiffusionPipeline, "),
+    ("another scheduler", other_scheduler, "scheduler/scheduler_config.json: _class_name is 'HeunDiscreteScheduler'"),
     ("NaN weights", nan_weights, "text_encoder: the weights .* hold values that are not numbers"),
     ("weights cut off", cut_off, "text_encoder: it cannot be loaded"),
     ("no unet", lambda folder: (folder / "unet/config.json").unlink(), "unet/config.json: it cannot be read"),
