@@ -1,5 +1,6 @@
 """The client: pictures from a Mezzotint gateway, typed and asynchronous."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from types import TracebackType
@@ -75,8 +76,10 @@ class Client:
         when nobody listens. `timeout` is in seconds for the whole of it. When the connection breaks on the way, the client
         joins its generation again and repeats nothing that it told.
         """
+        # Not on the event loop: it may read files.
+        asked = await asyncio.to_thread(spec, prompt, **options)
         request = pb.GenerateImagesRequest(
-            request_id=request_id or new_id("req"), spec=spec(prompt, **options), keep_on_disconnect=keep_on_disconnect
+            request_id=request_id or new_id("req"), spec=asked, keep_on_disconnect=keep_on_disconnect
         )
         async with aclosing(responses(self._stub.GenerateImages, request, self._metadata, timeout)) as messages:
             async for message in messages:

@@ -1,6 +1,7 @@
 """How a picture is to be drawn, as keyword arguments, and as the contract's message."""
 
 import re
+from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
 from mezzotint.api.inference.v1 import generation_pb2
@@ -11,6 +12,8 @@ FORMATS = {
     "jpeg": generation_pb2.IMAGE_FORMAT_JPEG,
     "webp": generation_pb2.IMAGE_FORMAT_WEBP,
 }
+# The contract's bound on a picture that comes with a request.
+INPUT_BYTES_MAX = 8 * 1024 * 1024
 
 Scheduler = Literal["flow_match_euler", "euler", "euler_ancestral", "dpmpp_2m", "ddim", "lcm"]
 SCHEDULERS = {
@@ -46,6 +49,12 @@ class Options(TypedDict, total=False):
     """Previews on the way, 0 to 10."""
     opaque: bool
     """Draw on white instead of leaving the background transparent."""
+    image: bytes | Path
+    """A picture to begin from, or its file: PNG, JPEG or WebP of at most 8 MiB. With it the prompt may be empty."""
+    mask: bytes | Path
+    """What of the image is to be drawn anew: white in a picture of its size."""
+    strength: float
+    """How far from the image, above 0 and up to 1."""
     scheduler: Scheduler
     """How the picture is drawn, if the model's own way is not wanted."""
 
@@ -60,7 +69,7 @@ def spec(prompt: str, **options: Unpack[Options]) -> generation_pb2.GenerationSp
     if scheduler is not None and scheduler not in SCHEDULERS:
         raise FieldInvalid.of("spec.scheduler", f"{scheduler!r} is none of {', '.join(SCHEDULERS)}")
     try:
-        return generation_pb2.GenerationSpec(
+        made = generation_pb2.GenerationSpec(
             prompt=prompt,
             negative_prompt=options.get("negative_prompt", ""),
             model=options.get("model", ""),
@@ -73,10 +82,24 @@ def spec(prompt: str, **options: Unpack[Options]) -> generation_pb2.GenerationSp
             format=FORMATS[encoding],
             previews=options.get("previews", 0),
             opaque=options.get("opaque", False),
+            strength=options.get("strength"),
             scheduler=SCHEDULERS[scheduler] if scheduler else generation_pb2.SCHEDULER_UNSPECIFIED,
         )
+        if "image" in options:
+            made.image.data = content_of(options["image"], "spec.image")
+        if "mask" in options:
+            made.mask.data = content_of(options["mask"], "spec.mask")
+        return made
     except (ValueError, UnicodeError) as error:
         raise FieldInvalid.of("spec", f"a value is out of range or no text: {error}") from error
+
+
+def content_of(picture: bytes | Path, field: str) -> bytes:
+    """The bytes of a picture that may be named by its file. Raises FieldInvalid when they are too many, OSError."""
+    size = len(picture) if isinstance(picture, bytes) else picture.stat().st_size
+    if size > INPUT_BYTES_MAX:
+        raise FieldInvalid.of(field, f"it has {size} bytes; {INPUT_BYTES_MAX} at most are taken")
+    return picture if isinstance(picture, bytes) else picture.read_bytes()
 
 
 def parse_size(size: str | tuple[int, int]) -> tuple[int, int]:

@@ -1,5 +1,7 @@
 """Options of a drawing become the contract's message."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +16,10 @@ def test_what_is_left_out_is_left_to_the_server() -> None:
     assert spec("a red heart") == generation_pb2.GenerationSpec(prompt="a red heart", format=generation_pb2.IMAGE_FORMAT_PNG)
 
 
-def test_every_option_reaches_its_field() -> None:
+def test_every_option_reaches_its_field(tmp_path: Path) -> None:
     """Each keyword sets the field that it is named after."""
+    file = tmp_path / "mask.png"
+    file.write_bytes(b"mask")
     message = spec(
         "a red heart",
         negative_prompt="blue",
@@ -28,8 +32,12 @@ def test_every_option_reaches_its_field() -> None:
         format="webp",
         previews=2,
         opaque=True,
+        image=b"picture",
+        mask=file,
+        strength=0.5,
         scheduler="dpmpp_2m",
     )
+    assert (message.image.data, message.mask.data, message.strength) == (b"picture", b"mask", 0.5)
     assert (message.negative_prompt, message.model, message.width, message.height) == ("blue", "aquatint", 64, 32)
     assert (message.images, message.steps, message.guidance, message.previews) == (3, 12, 4.5, 2)
     assert message.HasField("seed")
@@ -58,8 +66,18 @@ def test_what_is_no_size_is_refused_with_an_example(size: str) -> None:
         spec("a red heart", size=size)
 
 
-@pytest.mark.parametrize("options", [{"seed": -1}, {"images": 2**40}, {"format": "gif"}, {"scheduler": "heun"}, {"steps": -5}])
-def test_what_the_message_cannot_hold_is_refused(options: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"image": bytes(8 * 1024 * 1024 + 1)},
+        {"seed": -1},
+        {"images": 2**40},
+        {"format": "gif"},
+        {"scheduler": "heun"},
+        {"steps": -5},
+    ],
+)
+def test_what_the_message_cannot_hold_is_refused(options: dict[str, object]) -> None:
     """Numbers out of the message's range and unknown encodings are the caller's error, not a defect."""
     with pytest.raises(FieldInvalid):
         spec("a red heart", **options)  # type: ignore[arg-type]  # wrong on purpose

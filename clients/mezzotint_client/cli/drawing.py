@@ -17,6 +17,7 @@ from mezzotint_client.options import SCHEDULERS, Options
 # Enough to see the picture come out of the noise.
 PREVIEWS = 8
 
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 OPTIONS = (
     click.option("--out", type=click.Path(path_type=Path), help="A file, or a folder.  [default: out/PROMPT.png]"),
     click.option("--size", metavar="WIDTHxHEIGHT", help="In pixels.  [default: the model's]"),
@@ -29,6 +30,11 @@ OPTIONS = (
     click.option("--scheduler", type=click.Choice(list(SCHEDULERS)), help="How pictures are drawn.  [default: the model's]"),
     click.option("--format", type=click.Choice(["png", "jpeg", "webp"]), help="How pictures are encoded.  [default: png]"),
     click.option("--opaque", is_flag=True, default=None, help="Draw on white instead of leaving the background transparent."),
+    click.option("--image", type=FILE, help="A picture to begin from: PNG, JPEG or WebP. PROMPT may be empty then."),
+    click.option("--mask", type=FILE, help="What of the image to draw anew: white, in a picture of its size."),
+    click.option(
+        "--strength", type=click.FloatRange(0, 1, min_open=True), help="How far from the image.  [default: 0.6, with a mask 1]"
+    ),
 )
 
 
@@ -52,4 +58,4 @@ async def draw(client: Client, prompt: str, out: Path | None, given: dict[str, A
                 shown.show(event)
                 if isinstance(event, Picture):
                     pictures.append(event)
-    return save_pictures(pictures, out, prompt)
+    return save_pictures(pictures, out, prompt or given["image"].stem)

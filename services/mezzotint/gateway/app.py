@@ -8,7 +8,7 @@ from typing import Any
 from mezzotint.api.images.v1 import images_pb2_grpc
 from mezzotint.gateway import accounts, revocations
 from mezzotint.gateway.catalogue import Catalogue
-from mezzotint.gateway.dependencies import Dependencies
+from mezzotint.gateway.dependencies import NEEDED, Dependencies
 from mezzotint.gateway.gallery import Gallery
 from mezzotint.gateway.generation import Ports
 from mezzotint.gateway.generations import Generations
@@ -28,8 +28,6 @@ from mezzotint.runtime.server import Server
 from mezzotint.runtime.tls import open_identity
 
 SERVICES = ["mezzotint.api.images.v1.ImageService", "mezzotint.api.auth.v1.AccountService"]
-# Without these no request can be served; without inference, requests wait in the queue.
-NEEDED = ("auth", "ratelimit", "queue")
 Started = Callable[[int], None]
 
 
@@ -63,7 +61,8 @@ async def run(
         http_started(door.port)
         await server.start()
         try:
-            await until_end(stop, revocations.follow(identities.watch, verifier), dependencies.follow(server, started))
+            following = revocations.follow(identities.watch, verifier), dependencies.follow(server, started)
+            await until_end(stop, *following, generations.sweep())
         finally:
             await asyncio.gather(server.stop(), door.stop(), generations.drain(server.draining))
 

@@ -8,7 +8,7 @@ from mezzotint.api.inference.v1 import generation_pb2, inference_pb2, inference_
 from mezzotint.gateway.peers import Peer
 from mezzotint.runtime.channel import Channel
 from mezzotint.runtime.clock import Clock
-from mezzotint.runtime.errors import MezzotintError, ModelNotFound, SizeUnsupported
+from mezzotint.runtime.errors import FieldInvalid, MezzotintError, ModelNotFound, SizeUnsupported
 
 FRESH_SECONDS = 5.0
 # An answer older than this is asked for again before a request is refused by it: the model may have been loaded since.
@@ -36,7 +36,7 @@ class Catalogue:
         return self._models
 
     async def check(self, spec: generation_pb2.GenerationSpec) -> None:
-        """Raise ModelNotFound or SizeUnsupported when no loaded model draws this; pass when it is not known."""
+        """Raise ModelNotFound, SizeUnsupported or FieldInvalid when no loaded model draws this; pass when it is not known."""
         if self._clock.monotonic() - self._asked_at > FRESH_SECONDS:
             await self._refresh()
         if self._models is None or fault(spec, self._models) is None:
@@ -66,6 +66,9 @@ def fault(spec: generation_pb2.GenerationSpec, models: Sequence[inference_pb2.Mo
     if spec.model and spec.model not in {model.name for model in models}:
         return ModelNotFound(f"no model {spec.model!r} is loaded; there is: {names or 'none'}", metadata={"models": names})
     candidates = [model for model in models if spec.model in ("", model.name)]
+    if spec.HasField("image") and candidates and not any(model.takes_images for model in candidates):
+        able = ", ".join(model.name for model in models if model.takes_images)
+        return FieldInvalid.of("spec.image", f"{spec.model or names} cannot begin from a picture; these can: {able or 'none'}")
     sizes = sorted({size for model in candidates for size in model.sizes})
     if not (spec.width or spec.height) or not sizes:
         return None

@@ -14,6 +14,8 @@ from mezzotint.runtime.errors import MezzotintError
 from mezzotint.runtime.server import Server
 
 log = logging.get(__name__)
+# Without these no request can be served; without inference, requests wait in the queue.
+NEEDED = ("auth", "ratelimit", "queue")
 CHECK_SECONDS_MAX = 1.0
 # Between two checks: before the gateway is ready for the first time, and later.
 PAUSE_SECONDS_FIRST, PAUSE_SECONDS = 0.05, 1.0

@@ -40,6 +40,10 @@ def failure_of(event: job_pb2.JobEvent, job_id: str) -> MezzotintError | None:
             found = errors.BY_REASON.get(failure.reason, errors.JobFailed)
             kind = found if issubclass(found, TELLING) else errors.JobFailed
             message = failure.message or "the generation failed on every attempt"
+            if kind is errors.FieldInvalid:
+                return errors.FieldInvalid(
+                    message, metadata={**metadata, "failure": failure.reason}, violations=violations_in(message)
+                )
             return kind(message, metadata={**metadata, "failure": failure.reason})
         case "cancelled":
             return errors.Cancelled(event.cancelled.reason or "the generation was cancelled", metadata=metadata)
@@ -48,3 +52,14 @@ def failure_of(event: job_pb2.JobEvent, job_id: str) -> MezzotintError | None:
             return errors.JobExpired(reason, metadata=metadata)
         case _:
             return None
+
+
+def may_be_redriven(event: job_pb2.JobEvent) -> bool:
+    """Whether an operator may have the job done again once he mended what made all its attempts fail."""
+    return event.HasField("failed") and event.failed.failure.failure_class != job_pb2.FAILURE_CLASS_PERMANENT
+
+
+def violations_in(message: str) -> list[errors.FieldViolation]:
+    """The field that the message of a worker's FieldInvalid begins with, for clients that look for it apart."""
+    field, _, description = message.partition(": ")
+    return [errors.FieldViolation(field, description)] if description and " " not in field else []

@@ -15,11 +15,12 @@ from mezzotint.api.queue.v1 import job_pb2, queue_pb2
 from mezzotint.api.ratelimit.v1 import ratelimit_pb2
 from mezzotint.gateway import spec as specs
 from mezzotint.gateway.catalogue import Catalogue
-from mezzotint.gateway.events import failure_of, response_of
-from mezzotint.gateway.jobs import KIND, Jobs
+from mezzotint.gateway.events import failure_of, may_be_redriven, response_of
+from mezzotint.gateway.jobs import FINAL, KIND, Jobs
 from mezzotint.gateway.quota import Quota, Reservation, exceeded
 from mezzotint.gateway.settings import GatewaySettings
 from mezzotint.gateway.settlement import Outcome, give_back, settle
+from mezzotint.gateway.uploads import Uploads, moved_out
 from mezzotint.runtime import errors, logging
 from mezzotint.runtime.blobs import Blobs
 from mezzotint.runtime.clock import NewId
@@ -46,6 +47,11 @@ class Ports:
     new_id: NewId
     randbelow: specs.RandBelow = secrets.randbelow
 
+    @property
+    def uploads(self) -> Uploads:
+        """The pictures that come with requests."""
+        return Uploads(self.blobs)
+
 
 class Generation:
     """One caller's request. `run` drives it; `events` is what its reader hears; `leave` is said when the reader is gone.
@@ -60,6 +66,8 @@ class Generation:
         self._ports = ports
         # Without one of the client's, one of our own: the gateway itself may have to ask the queue twice.
         self._request_id = request.request_id or ports.new_id("req")
+        # Up to 16 MiB, which are not to stay in memory until the pictures are drawn.
+        self._inputs = moved_out(request.spec, caller.account_id, self._request_id)
         self._spec = specs.sealed(request.spec, caller.account_id, request.request_id, ports.randbelow)
         # The same for a call and its retries, of one account and with one body.
         self.key = specs.charge_id(caller.account_id, self._request_id, specs.payload(self._spec))
@@ -140,6 +148,7 @@ class Generation:
         """Put the job on the queue's disk. True when it was there and is paid for by an earlier reservation."""
         if not self._wanted:
             raise errors.Cancelled("the caller hung up")
+        await self._ports.uploads.put(self._inputs)
         job, replayed = await self._ports.jobs.enqueue(self._new_job())
         self.job_id = job.job_id
         self.tell(Response(accepted=images_pb2.Accepted(generation_id=job.job_id, replayed=replayed)))
@@ -165,6 +174,9 @@ class Generation:
         drawing = False
         async for event in self._ports.jobs.watch(self.job_id, self._caller.account_id):
             drawing = drawing or event.HasField("started")
+            if event.WhichOneof("event") in FINAL and not may_be_redriven(event):
+                # Before the reader hears of it: who has the pictures knows that his own are gone.
+                await self._ports.uploads.forget(self._spec)
             if event.HasField("succeeded"):
                 self.tell(event.succeeded)
                 result = generation_pb2.GenerationResult.FromString(event.succeeded.result)

@@ -16,6 +16,7 @@ from mezzotint.runtime.interceptors.access import Principal
 RETRY_AFTER_SECONDS = 2.0
 # Of the drain time, readers get this part to hear the end of their generation; the rest is for hanging up in order.
 DRAIN_PART = 0.8
+SWEEP_SECONDS = 3600.0
 
 
 class Generations:
@@ -57,6 +58,12 @@ class Generations:
         for generation in self._readers:
             # Said to its reader, it is over for us: leaving does not cancel it.
             generation.tell(ServerDraining("this gateway is stopping; call again with the same request id to go on"))
+
+    async def sweep(self) -> None:
+        """Delete pictures that came with requests and were forgotten, now and every hour, until cancelled."""
+        while True:
+            await self._ports.uploads.sweep()
+            await asyncio.sleep(SWEEP_SECONDS)
 
     async def close(self) -> None:
         """End every task. Jobs go on in the queue; what is not settled yet ends with its reservation's time."""

@@ -1,6 +1,7 @@
 """What a request becomes before it is queued: pure, and the same again on a retry."""
 
 import hashlib
+import math
 from collections.abc import Callable
 
 from mezzotint.api.inference.v1 import generation_pb2
@@ -32,6 +33,9 @@ def payload(spec: generation_pb2.GenerationSpec) -> bytes:
 def cost_ms(spec: generation_pb2.GenerationSpec, settings: GatewaySettings) -> int:
     """Expected device time of a sealed spec. It depends on nothing that may change between a call and its retry."""
     steps = spec.steps or settings.steps_default
+    if spec.HasField("strength"):
+        # That part of the steps is made.
+        steps = math.ceil(steps * spec.strength)
     return int(spec.images * (settings.image_cost_ms + steps * settings.step_cost_ms))
 
 
@@ -45,10 +49,10 @@ def charge_id(account_id: str, request_id: str, body: bytes) -> str:
     return "gen_" + digest("charge", account_id, request_id, body.hex()).hex()[:48]
 
 
-def digest(*parts: str) -> bytes:
+def digest(*parts: str | bytes) -> bytes:
     """A hash of the parts that tells ("a", "bc") from ("ab", "c")."""
     whole = hashlib.blake2b(digest_size=32)
     for part in parts:
-        encoded = part.encode()
+        encoded = part.encode() if isinstance(part, str) else part
         whole.update(len(encoded).to_bytes(8, "big") + encoded)
     return whole.digest()

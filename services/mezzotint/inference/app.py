@@ -13,6 +13,7 @@ from mezzotint.inference.capacity import Capacity
 from mezzotint.inference.curve_file import CurveFile
 from mezzotint.inference.denoising import DenoisingLoop
 from mezzotint.inference.embeddings import EmbeddingCache
+from mezzotint.inference.input_store import InputStore
 from mezzotint.inference.memory import memory_of
 from mezzotint.inference.onnx_engine import OnnxEngine
 from mezzotint.inference.open_inference import OpenInference
@@ -25,6 +26,7 @@ from mezzotint.inference.service import InferenceServicer
 from mezzotint.inference.settings import InferenceSettings
 from mezzotint.inference.tensor_repository import TensorRepository
 from mezzotint.inference.worker_app import build_worker
+from mezzotint.runtime.blobs import Blobs
 from mezzotint.runtime.server import Server
 from mezzotint.runtime.tls import open_identity
 
@@ -42,14 +44,15 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
         caps = RowCaps(CurveFile(settings.data / "inference/curves.json"), settings.rows_max, settings.threads, settings.rows)
         scheduler = modes.scheduler(settings.mode, rows, settings.waiting_max, settings.aside_max)
         loop = DenoisingLoop(scheduler, thread, rows, caps.of)
-        studio = Studio(loop, EmbeddingCache(settings.embeddings_max), pool, Capacity(rows, caps.least))
+        inputs, capacity = InputStore(Blobs.open(settings.blobs_url, settings.data)), Capacity(rows, caps.least)
+        studio = Studio(loop, EmbeddingCache(settings.embeddings_max), pool, capacity, inputs)
         open_model = caps.learning(partial(OnnxEngine, threads=settings.threads, rows_max=rows))
         memory = memory_of(settings.model_memory_mib, settings.memory_mib)
         repository = Repository(
             settings.models, settings.default_model, open_model, pool, memory, changed.set, studio.embeddings.forget
         )
         painter = Painter(repository, studio, settings.priorities)
-        worker = await build_worker(settings, identity, painter, studio.capacity, stack) if settings.queue_address else None
+        worker = await build_worker(settings, identity, painter, capacity, stack) if settings.queue_address else None
         server.add(inference_pb2_grpc.add_InferenceServiceServicer_to_server, InferenceServicer(painter, repository))
         tensor_pool = stack.enter_context(ThreadPoolExecutor(settings.tensor_threads, "tensors"))
         tensors = TensorRepository(settings.tensor_models, tensor_pool)

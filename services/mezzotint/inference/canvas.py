@@ -20,6 +20,7 @@ class Owner(Protocol):
 
     spec: GenerationSpec
     bill: Bill
+    steps: int
 
     def joined(self) -> None:
         """One of its pictures has a slot."""
@@ -90,4 +91,4 @@ class Canvas:
         self._tell(preview)
 
     def _tell(self, preview: bytes) -> None:
-        self._owner.put(Progress(self.index, self._done, self._owner.spec.steps, preview))
+        self._owner.put(Progress(self.index, self._done, self._owner.steps, preview))

@@ -16,6 +16,8 @@ SCHEDULER = "scheduler/scheduler_config.json"
 PIPELINE = "AquatintPipeline"
 # The contract's bound on the sides of a picture, in pixels.
 SIDE_MAX = 4096
+# Channels of latents that are small pictures: opacity times colour, and opacity.
+RGBA = 4
 # Usual shapes of pictures, width to height.
 SHAPES = ((5, 4), (4, 3), (3, 2), (16, 9))
 # Larger JSON files than this are not read.
@@ -102,6 +104,11 @@ class ModelCard(BaseModel):
     def prediction(self) -> Prediction:
         """What the model predicts: "flow_prediction", "epsilon", "v_prediction" or "sample"."""
         return self.scheduler.prediction_type
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether it can encode a picture: by a graph, or where latents are small pictures with opacity, by shrinking it."""
+        return self.encodes or (self.pipeline == PIPELINE and self.channels == RGBA)
 
     @property
     def samplers(self) -> tuple[Sampler, ...]:

@@ -74,7 +74,7 @@ class HeldJob:
 
     async def _follow(self, painting: Painting) -> None:
         """Pass progress on, store the pictures, and end the job."""
-        self._log.info("job begins", model=painting.model, pictures=painting.spec.images, steps=painting.spec.steps)
+        self._log.info("job begins", model=painting.model, pictures=painting.spec.images, steps=painting.steps)
         images: dict[int, ImageRef] = {}
         try:
             with closing(painting):
@@ -106,7 +106,7 @@ class HeldJob:
 
     def _complete(self, painting: Painting, images: list[ImageRef]) -> None:
         result = GenerationResult(
-            images=images, model=painting.model, steps=painting.spec.steps, model_ms=round(painting.bill.model_ms)
+            images=images, model=painting.model, steps=painting.steps, model_ms=round(painting.bill.model_ms)
         )
         complete = work_pb2.Complete(
             lease=self.ref, result=result.SerializeToString(), cost_ms=max(1, round(painting.bill.cost_ms))

@@ -8,6 +8,7 @@ import numpy as np
 
 from mezzotint.inference import guidance
 from mezzotint.inference.engine import Embedding, Engine, Floats
+from mezzotint.inference.sampling.original import Original
 from mezzotint.inference.sampling.plan import Plan
 from mezzotint.inference.sampling.sampler import Sampler, plan_of
 from mezzotint.inference.sampling.trajectories import State, Trajectories
@@ -20,7 +21,8 @@ CELLS_OF_A_TOKEN = 4
 class Picture:
     """One picture to be drawn: it begins at `noise` (C, H, W), and noise on its way is drawn from `seed`.
 
-    Previews of it are due after the steps in `preview_steps`.
+    Previews of it are due after the steps in `preview_steps`. With an `original`, the first `left_out` steps are not made;
+    `steps` does not count them.
     """
 
     noise: Floats
@@ -31,6 +33,8 @@ class Picture:
     prompt: Embedding
     negative: Embedding
     preview_steps: frozenset[int] = frozenset()
+    original: Original | None = None
+    left_out: int = 0
 
     @property
     def rows(self) -> int:
@@ -76,7 +80,7 @@ class Lane:
     def join(self, slot: int, picture: Picture) -> None:
         """Put a picture into a free slot, before its first step. All pictures of a lane have one size."""
         self._pictures[slot], self._done[slot] = picture, 0
-        self._room(picture).join(slot, picture.noise, self._plan(picture), picture.seed)
+        self._room(picture).join(slot, picture.noise, self._plan(picture), picture.seed, picture.original)
 
     def put_aside(self, slot: int) -> Aside:
         """Take a picture out of its slot between two steps; the slot is free."""
@@ -126,7 +130,8 @@ class Lane:
         """The steps of a picture."""
         card = self._engine.card
         _, height, width = picture.noise.shape
-        return plan_of(card.scheduler, picture.sampler, picture.steps, height * width // CELLS_OF_A_TOKEN)
+        tokens = height * width // CELLS_OF_A_TOKEN
+        return plan_of(card.scheduler, picture.sampler, picture.left_out + picture.steps, tokens, picture.left_out)
 
     def _due(self, slot: int) -> bool:
         """Whether the step that a slot makes now is one that a preview is due after; the last one never is."""

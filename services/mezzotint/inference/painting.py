@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec, ImageRef
@@ -17,6 +17,8 @@ from mezzotint.inference.embeddings import EmbeddingCache
 from mezzotint.inference.engine import Engine
 from mezzotint.inference.events import Drawn, Event, Progress, Started
 from mezzotint.inference.guidance import rows_of
+from mezzotint.inference.image_input import ImageInput
+from mezzotint.inference.input_store import InputStore, without_pictures
 from mezzotint.inference.mailbox import Mailbox
 from mezzotint.runtime import telemetry
 from mezzotint.runtime.errors import Cancelled, MezzotintError
@@ -32,16 +34,22 @@ class Studio:
     embeddings: EmbeddingCache
     pool: Executor
     capacity: Capacity
+    inputs: InputStore = field(default_factory=InputStore)
 
 
 class Painting:
     """The pictures of one request under way: iterate over it for its events; errors end the iteration.
 
-    `spec` has every default filled in; `has_slot` is set once one of the pictures has or had a slot.
+    `spec` has every default filled in, without the bytes of pictures; `steps` are made of each picture. `has_slot` is set
+    once one of the pictures has or had a slot.
     """
 
     def __init__(self, spec: GenerationSpec, engine: Engine, studio: Studio, priority: int = 0) -> None:
-        self.spec = spec
+        self.spec = without_pictures(spec)
+        self.steps = stages.steps_of(spec, engine.card)
+        # With the bytes of its pictures, until they are read.
+        self._asked = spec
+        self._given: ImageInput | None = None
         self.model = engine.card.key
         self.has_slot = False
         self.bill = Bill()
@@ -91,10 +99,15 @@ class Painting:
 
     async def _draw(self) -> None:
         """Prepare the pictures, then have each drawn, decoded and encoded."""
-        about: dict[str, str | int] = {"model": self.model, "steps": self.spec.steps, "images": self.spec.images}
+        about: dict[str, str | int] = {"model": self.model, "steps": self.steps, "images": self.spec.images}
         with telemetry.tracer.start_as_current_span("inference.paint", attributes=about):
+            if self.spec.HasField("image"):
+                with telemetry.tracer.start_as_current_span("inference.read"):
+                    self._given, self._asked = await self._studio.inputs.read(self._asked, self.spec, self.in_pool), self.spec
             with telemetry.tracer.start_as_current_span("inference.prepare"):
-                pictures = await self.in_pool(lambda: stages.prepare(self.spec, self._engine, self._studio.embeddings))
+                pictures = await self.in_pool(
+                    lambda: stages.prepare(self.spec, self._engine, self._studio.embeddings, self._given)
+                )
             canvases = [Canvas(self, index, self._engine.sketch) for index in range(self.spec.images)]
             numbers = self._studio.loop.submit(self._engine, list(zip(pictures, canvases, strict=True)), self._priority)
             finishing = [asyncio.create_task(self._finish(canvas)) for canvas in canvases]
@@ -115,7 +128,7 @@ class Painting:
         self._give_back(rows_of(self.spec.guidance))
         try:
             with telemetry.tracer.start_as_current_span("inference.develop"):
-                data = await self.in_pool(lambda: stages.develop(self.spec, self._engine, latents))
+                data = await self.in_pool(lambda: stages.develop(self.spec, self._engine, latents, self._given))
         except MezzotintError:
             metrics.PICTURES.labels("failed").inc()
             raise

@@ -12,6 +12,7 @@ from mezzotint.api.inference.v1.generation_pb2 import (
     IMAGE_FORMAT_WEBP,
     ImageFormat,
 )
+from mezzotint.inference.image_input import ImageInput
 
 Floats = npt.NDArray[np.float32]
 # The length of a preview's longer edge, in pixels.
@@ -21,9 +22,14 @@ PILLOW_NAMES: dict[ImageFormat.ValueType, str] = {IMAGE_FORMAT_PNG: "PNG", IMAGE
 EXTENSIONS: dict[ImageFormat.ValueType, str] = {IMAGE_FORMAT_PNG: "png", IMAGE_FORMAT_JPEG: "jpg", IMAGE_FORMAT_WEBP: "webp"}
 
 
-def encode(pixels: Floats, image_format: ImageFormat.ValueType, *, opaque: bool) -> bytes:
-    """Straight RGBA pixels (4, height, width) in [-1, 1] as an encoded picture; `opaque` and JPEG are drawn on white."""
+def encode(pixels: Floats, image_format: ImageFormat.ValueType, *, opaque: bool, given: ImageInput | None = None) -> bytes:
+    """Straight RGBA pixels (4, height, width) in [-1, 1] as an encoded picture; `opaque` and JPEG are drawn on white.
+
+    What the mask of a `given` picture keeps comes from that one.
+    """
     image = to_image(pixels, "RGBA")
+    if given:
+        image = given.kept_over(image)
     return written(image, image_format, opaque=opaque or image_format == IMAGE_FORMAT_JPEG)
 
 

@@ -12,12 +12,15 @@ from mezzotint.api.inference.v1.generation_pb2 import (
     Scheduler,
 )
 from mezzotint.inference.card import ModelCard
+from mezzotint.inference.guidance import WITHOUT
 from mezzotint.inference.sampling.sampler import Sampler, steps_max_of
 from mezzotint.runtime.errors import FieldInvalid, SizeUnsupported
 
 # Chosen seeds are below this: short enough to be typed in again.
 CHOSEN_SEED_MAX = 2**32
 PREFIX = "SCHEDULER_"
+# How far from an image pictures go when a request does not say.
+STRENGTH, STRENGTH_WITH_MASK = 0.6, 1.0
 
 
 def chosen_seed() -> int:
@@ -44,10 +47,17 @@ def resolve(spec: GenerationSpec, card: ModelCard, new_seed: Callable[[], int] =
     resolved.steps = spec.steps or min(card.steps_default, steps_max)
     if resolved.steps > steps_max:
         raise FieldInvalid.of("spec.steps", f"{card.name} takes {steps_max} steps at most with {sampler}, not {resolved.steps}")
-    resolved.guidance = spec.guidance if spec.HasField("guidance") else card.guidance_default
+    # Without any words there is nothing to be guided by, and a second row would be the first one again.
+    own = card.guidance_default if spec.prompt or spec.negative_prompt else WITHOUT
+    resolved.guidance = spec.guidance if spec.HasField("guidance") else own
     resolved.seed = spec.seed if spec.HasField("seed") else new_seed()
     resolved.format = IMAGE_FORMAT_PNG if spec.format == IMAGE_FORMAT_UNSPECIFIED else spec.format
     resolved.opaque = spec.opaque or resolved.format == IMAGE_FORMAT_JPEG
+    if spec.HasField("image"):
+        if not card.takes_images:
+            raise FieldInvalid.of("spec.image", f"{card.name} has no encoder, so it cannot begin from a picture")
+        if not spec.HasField("strength"):
+            resolved.strength = STRENGTH_WITH_MASK if spec.HasField("mask") else STRENGTH
     return resolved
 
 

@@ -73,6 +73,7 @@ def model_of(listed: Listed) -> inference_pb2.Model:
         model.version, model.steps_default = listed.card.version, listed.card.steps_default
         model.guidance_default = listed.card.guidance_default
         model.sizes.extend(listed.card.sizes)
+        model.takes_images = listed.card.takes_images
         if whole := listed.card.size_range:
             model.size_range.CopyFrom(inference_pb2.SizeRange(**whole.model_dump()))
         model.schedulers.extend(scheduler_of(sampler) for sampler in listed.card.samplers)

@@ -24,6 +24,8 @@ class InferenceSettings(ServiceSettings):
 
     port: int = Field(default=7404, ge=0, le=65535)
     """The gRPC port; 0 takes any free one."""
+    message_bytes_max: int = Field(default=20 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
+    """The largest gRPC message taken or sent; a picture and its mask travel whole."""
     metrics_port: int = Field(default=9404, ge=0, le=65535)
     """The port of Prometheus metrics; 0: none."""
     models: Path = Field(default_factory=lambda: bundled("models"))

@@ -1,5 +1,6 @@
-"""The object store for finished pictures: a folder by default, S3 and friends by URL."""
+"""The object store for pictures: a folder by default, S3 and friends by URL."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import obstore
@@ -39,3 +40,20 @@ class Blobs:
             return bytes(await result.bytes_async())
         except (FileNotFoundError, ValueError) as error:  # a key that leads outside the store is a ValueError
             raise ImageNotFound(f"no picture is stored as {key!r}") from error
+
+    async def delete(self, key: str) -> None:
+        """Delete what lies under `key`, if anything does."""
+        try:
+            await obstore.delete_async(self._store, key)
+        except FileNotFoundError:
+            return
+
+    async def delete_older(self, prefix: str, seconds: float) -> int:
+        """Delete what was put under a prefix longer than so many seconds ago, by the store's own clock. Returns how many."""
+        before, deleted = datetime.now(UTC) - timedelta(seconds=seconds), 0
+        async for found in obstore.list(self._store, prefix):
+            for each in found:
+                if each["last_modified"] < before:
+                    await self.delete(each["path"])
+                    deleted += 1
+        return deleted

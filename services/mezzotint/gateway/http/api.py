@@ -7,7 +7,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
-from mezzotint.gateway.http import health, images, models
+from mezzotint.gateway.http import edits, health, images, models
 from mezzotint.gateway.http.errors import HttpError, body_of, retry_headers, status_of
 from mezzotint.gateway.http.limits import headers_of
 from mezzotint.gateway.http.observed import Observed
@@ -21,7 +21,7 @@ CLIENT_CLOSED_REQUEST = 499
 def application(parts: Parts) -> ASGIApp:
     """The whole of what the HTTP door serves."""
     app = FastAPI(title="Mezzotint", summary="Image generation with the OpenAI Images API", redoc_url=None)
-    for module in (images, models, health):
+    for module in (edits, images, models, health):
         app.include_router(module.routes(parts))
     app.add_exception_handler(MezzotintError, expected)
     app.add_exception_handler(HttpError, http_only)

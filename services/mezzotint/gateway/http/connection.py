@@ -1,7 +1,8 @@
 """The request's connection: its body within limits, and work that ends when the client hangs up."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -16,24 +17,38 @@ BODY_SECONDS_MAX = 30.0
 
 async def read_body(request: Request) -> bytes:
     """The whole body. Raises HttpError: 413 when it is larger than 1 MiB, 408 when it takes longer than 30 s."""
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > BODY_BYTES_MAX:
-        raise too_large()
     body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS_MAX):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > BODY_BYTES_MAX:
-                    raise too_large()
-    except TimeoutError:
-        raise HttpError(408, f"The body did not arrive within {BODY_SECONDS_MAX:g} s.", code="request_timeout") from None
+    async with in_time(BODY_SECONDS_MAX):
+        async for chunk in limited(request, BODY_BYTES_MAX):
+            body += chunk
     return bytes(body)
 
 
-def too_large() -> HttpError:
+@asynccontextmanager
+async def in_time(seconds: float) -> AsyncIterator[None]:
+    """A block that reads the body. Raises HttpError (408) when it takes longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise HttpError(408, f"The body did not arrive within {seconds:g} s.", code="request_timeout") from None
+
+
+async def limited(request: Request, bytes_max: int) -> AsyncGenerator[bytes, None]:
+    """The body as it arrives. Raises HttpError (413) once it is larger than `bytes_max`, or says that it is."""
+    length, size = request.headers.get("content-length", ""), 0
+    if length.isdigit() and int(length) > bytes_max:
+        raise too_large(bytes_max)
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > bytes_max:
+            raise too_large(bytes_max)
+        yield chunk
+
+
+def too_large(bytes_max: int) -> HttpError:
     """The error for a body over the limit."""
-    return HttpError(413, f"The body is larger than {BODY_BYTES_MAX} bytes.", code="request_too_large")
+    return HttpError(413, f"The body is larger than {bytes_max} bytes.", code="request_too_large")
 
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:

@@ -45,6 +45,9 @@ PARAM_BY_FIELD = {
     "spec.height": "size",
     "spec.format": "output_format",
     "spec.previews": "partial_images",
+    "spec.image.data": "image",
+    "spec.image.source": "image",
+    "spec.mask.data": "mask",
     "request_id": "Idempotency-Key",
 }
 CODE_BY_ERROR: dict[type[MezzotintError], str] = {

@@ -51,7 +51,9 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.api_route("/v1/images/{operation}", methods=["POST"], include_in_schema=False)
     async def unknown(operation: str) -> Response:
-        raise HttpError(404, f"/v1/images/{operation} is not served here; /v1/images/generations is.", code="unknown_url")
+        raise HttpError(
+            404, f"/v1/images/{operation} is not served here; generations, edits and variations are.", code="unknown_url"
+        )
 
     return router
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import pydantic
 from pydantic import ConfigDict, Field
@@ -56,6 +56,9 @@ class ImageRequest(pydantic.BaseModel):
     user: str | None = Field(default=None, description="Accepted; the credential is what decides here.")
     output_compression: int | None = Field(default=None, ge=0, le=100, description="Accepted; the engine decides.")
 
+    event: ClassVar[str] = "image_generation"
+    """How the events of a stream begin."""
+
     @property
     def format(self) -> Format:
         """How pictures are encoded."""
@@ -67,10 +70,18 @@ class ImageRequest(pydantic.BaseModel):
         return self.background == "opaque" or self.format == "jpeg"
 
 
+Asked = TypeVar("Asked", bound=ImageRequest)
+
+
 def parsed(body: bytes) -> ImageRequest:
     """The request in `body`. Raises HttpError (400) naming the parameter at fault."""
+    return checked(ImageRequest, decoded(body))
+
+
+def checked(kind: type[Asked], value: Any) -> Asked:
+    """A request of a kind. Raises HttpError (400) naming the parameter at fault."""
     try:
-        return ImageRequest.model_validate(decoded(body))
+        return kind.model_validate(value)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         param = ".".join(str(part) for part in first["loc"])[:NAME_LENGTH_MAX] or None

@@ -34,7 +34,7 @@ def images_response(
 def completed(request: ImageRequest, image: images_pb2.FinishedImage, steps: int, *, created: int) -> dict[str, Any]:
     """The event of one finished picture."""
     return {
-        "type": "image_generation.completed",
+        "type": f"{request.event}.completed",
         "b64_json": base64.b64encode(image.data).decode(),
         "created_at": created,
         **described(request, image.ref),
@@ -47,7 +47,7 @@ def partial(request: ImageRequest, preview: bytes, index: int, *, created: int) 
     magic, chunk, width, height = PNG_HEADER.unpack_from(preview.ljust(PNG_HEADER.size, b"\0"))
     is_png = magic == b"\x89PNG\r\n\x1a\n" and chunk == b"IHDR"
     return {
-        "type": "image_generation.partial_image",
+        "type": f"{request.event}.partial_image",
         "b64_json": base64.b64encode(preview).decode(),
         "partial_image_index": index,
         "created_at": created,

@@ -33,4 +33,6 @@ def ddim(config: SchedulerConfig, steps: int) -> Plan:
         sample=spread_after * noise_sample,
         output=spread_after * noise_output,
         data=np.sqrt(bar_after),
+        signal=signal,
+        spread=spread,
     )

@@ -29,7 +29,14 @@ def dpm_solver(config: SchedulerConfig, steps: int, tokens: int) -> Plan:
     data = signal[1:] * -np.expm1(-stride)
     bend = np.where(second_order(config, steps, levels[-1] == 0), bends(config, signal[1:], stride), 0.0)
     return Plan(
-        timesteps, data_sample=of_sample, data_output=of_output, sample=spread[1:] / spread[:-1], data=data + bend, before=-bend
+        timesteps,
+        data_sample=of_sample,
+        data_output=of_output,
+        sample=spread[1:] / spread[:-1],
+        data=data + bend,
+        before=-bend,
+        signal=signal[:-1],
+        spread=spread[:-1],
     )
 
 

@@ -52,5 +52,6 @@ def plan(config: SchedulerConfig, timesteps: Doubles, now: Doubles, to: Doubles,
         sample=1 + (to - now) * noise_sample * signal,
         output=(to - now) * noise_output,
         noise=noise,
+        spread=now,
         start=float(now[0] if spacing_of in ("linspace", "trailing") else np.sqrt(now[0] ** 2 + 1)),
     )

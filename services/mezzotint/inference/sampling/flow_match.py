@@ -42,7 +42,13 @@ def euler(config: SchedulerConfig, steps: int, tokens: int) -> Plan:
     """Steps along the velocity."""
     levels = schedule(config, steps, tokens)
     return Plan(
-        levels[:-1] * config.num_train_timesteps, data_sample=1.0, data_output=-levels[:-1], sample=1.0, output=np.diff(levels)
+        levels[:-1] * config.num_train_timesteps,
+        data_sample=1.0,
+        data_output=-levels[:-1],
+        sample=1.0,
+        output=np.diff(levels),
+        signal=1 - levels[:-1],
+        spread=levels[:-1],
     )
 
 
@@ -55,4 +61,6 @@ def consistency(config: SchedulerConfig, steps: int, tokens: int) -> Plan:
         data_output=-levels[:-1],
         data=1 - levels[1:],
         noise=levels[1:],
+        signal=1 - levels[:-1],
+        spread=levels[:-1],
     )

@@ -35,4 +35,6 @@ def lcm(config: SchedulerConfig, steps: int) -> Plan:
         sample=signal_after * skip,
         data=signal_after * out,
         noise=spread_after,
+        signal=signal,
+        spread=spread,
     )

@@ -1,5 +1,6 @@
 """The methods that pictures are drawn by, and which of them fit a model."""
 
+import math
 from collections.abc import Callable
 from enum import StrEnum
 from functools import lru_cache
@@ -59,6 +60,20 @@ def steps_max_of(config: SchedulerConfig, sampler: Sampler) -> int:
 
 
 @lru_cache(maxsize=4096)
-def plan_of(config: SchedulerConfig, sampler: Sampler, steps: int, tokens: int) -> Plan:
-    """The plan of one of `samplers_of` for a picture of `tokens` image tokens, of 2 × 2 latent cells each."""
-    return (FLOW if config.is_flow else DIFFUSION)[sampler](config, steps, tokens)
+def plan_of(config: SchedulerConfig, sampler: Sampler, steps: int, tokens: int, left_out: int = 0) -> Plan:
+    """The plan of one of `samplers_of` for a picture of `tokens` image tokens, of 2 × 2 latent cells each.
+
+    `left_out` of its `steps` steps, the first ones, are not made.
+    """
+    plan = (FLOW if config.is_flow else DIFFUSION)[sampler](config, steps, tokens)
+    return plan.without(left_out) if left_out else plan
+
+
+def left_out(config: SchedulerConfig, steps: int, strength: float) -> int:
+    """How many of `steps` steps are not made of a picture that begins from another: all but the part `strength`, one at least.
+
+    As `get_timesteps` of the image-to-image pipelines of diffusers: flow matching makes a whole step of the last part of one,
+    diffusion none.
+    """
+    made = round(steps * strength, 3)
+    return steps - max(1, math.ceil(made) if config.is_flow else math.floor(made))

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mezzotint.inference.noise import noise
+from mezzotint.inference.sampling.original import Original
 from mezzotint.inference.sampling.plan import COLUMN, Floats, Plan
 
 # The n-th normal numbers of a shape that belong to a seed: (seed, shape, n).
@@ -18,11 +19,25 @@ BYTES_TOGETHER = 2**17
 
 @dataclass(frozen=True)
 class State:
-    """All that a slot holds of a picture: `latents` and the data of the step before (C, H, W), and the steps done."""
+    """All that a slot holds of a picture: `latents` and the data of the step before (C, H, W), the steps done, what is kept."""
 
     latents: Floats
     before: Floats
     done: int
+    kept: "Kept | None" = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a picture keeps of its original: the original with its mask, and the noise (C, H, W) that it began from."""
+
+    original: Original
+    noise: Floats
+
+    def at(self, signal: float, spread: float) -> Floats:
+        """The original at a noise level."""
+        noisy: Floats = np.float32(signal) * self.original.latents + np.float32(spread) * self.noise
+        return noisy
 
 
 class Trajectories:
@@ -32,16 +47,30 @@ class Trajectories:
         self._draw = draw
         self._latents = np.zeros((slots, *latent), np.float32)
         self._before = np.zeros((slots, *latent), np.float32)
-        self._plans = np.zeros((slots, steps_max, len(COLUMN)), np.float32)
+        # One row more than steps, for the noise level after the last one.
+        self._plans = np.zeros((slots, steps_max + 1, len(COLUMN)), np.float32)
+        self._kept: dict[int, Kept] = {}
         self._done = np.zeros(slots, np.int64)
         self._seeds = [0] * slots
         self._together = max(1, BYTES_TOGETHER // self._latents[0].nbytes)
 
-    def join(self, slot: int, begin: Floats, plan: Plan, seed: int) -> None:
-        """Begin in a slot from noise `begin` (C, H, W); noise on the way is drawn from `seed`."""
+    def join(self, slot: int, begin: Floats, plan: Plan, seed: int, original: Original | None = None) -> None:
+        """Begin in a slot from noise `begin` (C, H, W), or `original` with that noise; noise on the way is drawn from `seed`.
+
+        What the original's mask keeps is put back after every step at that step's noise level.
+        """
+        self._kept.pop(slot, None)
         self._latents[slot] = begin * np.float32(plan.start)
+        if original:
+            kept = Kept(original, begin)
+            if plan.left_out:
+                self._latents[slot] = kept.at(plan.table[0, COLUMN["signal"]], plan.table[0, COLUMN["spread"]])
+            if original.redrawn is not None:
+                self._kept[slot] = kept
         self._before[slot] = 0.0
         self._plans[slot, : plan.steps] = plan.table
+        self._plans[slot, plan.steps] = 0.0
+        self._plans[slot, plan.steps, COLUMN["signal"]] = 1.0
         self._done[slot], self._seeds[slot] = 0, seed
 
     def inputs(self, slots: Sequence[int]) -> tuple[Floats, Floats]:
@@ -79,7 +108,27 @@ class Trajectories:
                 moved[row] += plans[row, COLUMN["noise"]] * self._noise(slots[row])
         self._latents[rows], self._before[rows[through_data]] = moved, data
         self._done[rows] += 1
-        return {slots[row]: data[index] for index, row in enumerate(through_data.tolist()) if shows[row]}
+        self._put_back_what_is_kept(slots)
+        shown = zip(through_data.tolist(), data, strict=True)
+        return {slots[row]: self._with_kept(slots[row], each) for row, each in shown if shows[row]}
+
+    def _put_back_what_is_kept(self, slots: Sequence[int]) -> None:
+        """Give the parts that originals keep the noise level that their pictures have now.
+
+        Blended latent diffusion (Avrahami et al. 2022, arXiv 2206.02779), as RePaint does without going back and forth (Lugmayr
+        et al. 2022, arXiv 2201.09865), with the noise that the picture began from, as the inpainting pipelines of diffusers do.
+        """
+        for slot in slots:
+            if kept := self._kept.get(slot):
+                level = self._plans[slot, self._done[slot]]
+                self._latents[slot] = kept.original.over(
+                    self._latents[slot], kept.at(level[COLUMN["signal"]], level[COLUMN["spread"]])
+                )
+
+    def _with_kept(self, slot: int, data: Floats) -> Floats:
+        """Data (C, H, W) with what the slot's original keeps."""
+        kept = self._kept.get(slot)
+        return kept.original.over(data, kept.original.latents) if kept else data
 
     def latents(self, slot: int) -> Floats:
         """A copy of the latents in a slot, (C, H, W)."""
@@ -88,12 +137,14 @@ class Trajectories:
 
     def take_out(self, slot: int) -> State:
         """A copy of what a slot holds of its picture, for `put_back`."""
-        return State(self.latents(slot), self._before[slot].copy(), int(self._done[slot]))
+        return State(self.latents(slot), self._before[slot].copy(), int(self._done[slot]), self._kept.pop(slot, None))
 
     def put_back(self, slot: int, plan: Plan, seed: int, state: State) -> None:
         """Go on in a slot from what `take_out` gave of a picture with this plan and seed."""
         self.join(slot, state.latents, plan, seed)
         self._latents[slot], self._before[slot], self._done[slot] = state.latents, state.before, state.done
+        if state.kept:
+            self._kept[slot] = state.kept
 
     def _of(self, slots: Sequence[int]) -> tuple[npt.NDArray[np.int64], Floats]:
         """The slots as an index, and the columns of the step each makes next: (n, columns)."""

@@ -53,6 +53,8 @@ def validate(message: Any) -> None:
 
 
 def path(violation: protovalidate.Violation) -> str:
-    """Where the violation is: "spec.prompt"."""
-    field = violation.proto.field
-    return ".".join(element.field_name for element in field.elements) if field else ""
+    """Where the violation is: "spec.prompt". Rules on whole messages have the name of the field they are about as their id."""
+    proto = violation.proto
+    names = [element.field_name for element in proto.field.elements] if proto.field else []
+    whole = proto.rule is None and proto.rule_id != "required"
+    return ".".join([*names, proto.rule_id] if whole else names)

@@ -25,15 +25,21 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+mezzotint/api/inference/v1/generation.proto\x12\x1amezzotint.api.inference.v1\x1a\x1b\x62uf/validate/validate.proto\"\x9a\x04\n\x0eGenerationSpec\x12\x38\n\x06prompt\x18\x01 \x01(\tB(\xbaH%r#\x10\x01\x18\xa0\x1f\x32\x1c^[^\\x00-\\x08\\x0B-\\x1F\\x7F]*$\x12?\n\x0fnegative_prompt\x18\x02 \x01(\tB&\xbaH#r!\x18\xa0\x1f\x32\x1c^[^\\x00-\\x08\\x0B-\\x1F\\x7F]*$\x12\x16\n\x05model\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x17\n\x05width\x18\x04 \x01(\rB\x08\xbaH\x05*\x03\x18\x80 \x12\x18\n\x06height\x18\x05 \x01(\rB\x08\xbaH\x05*\x03\x18\x80 \x12\x17\n\x06images\x18\x06 \x01(\rB\x07\xbaH\x04*\x02\x18\n\x12\x16\n\x05steps\x18\x07 \x01(\rB\x07\xbaH\x04*\x02\x18\x64\x12&\n\x08guidance\x18\x08 \x01(\x02\x42\x0f\xbaH\x0c\n\n\x1d\x00\x00\xf0\x41-\x00\x00\x80?H\x00\x88\x01\x01\x12!\n\x04seed\x18\t \x01(\x04\x42\x0e\xbaH\x0b\x32\t\x18\xff\xff\xff\xff\xff\xff\xff\x0fH\x01\x88\x01\x01\x12\x41\n\x06\x66ormat\x18\n \x01(\x0e\x32\'.mezzotint.api.inference.v1.ImageFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x19\n\x08previews\x18\x0b \x01(\rB\x07\xbaH\x04*\x02\x18\n\x12\x0e\n\x06opaque\x18\x0c \x01(\x08\x12\x42\n\tscheduler\x18\r \x01(\x0e\x32%.mezzotint.api.inference.v1.SchedulerB\x08\xbaH\x05\x82\x01\x02\x10\x01\x42\x0b\n\t_guidanceB\x07\n\x05_seed\"\x91\x01\n\x08ImageRef\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x37\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\'.mezzotint.api.inference.v1.ImageFormat\x12\r\n\x05width\x18\x03 \x01(\r\x12\x0e\n\x06height\x18\x04 \x01(\r\x12\x0c\n\x04seed\x18\x05 \x01(\x04\x12\x12\n\nsize_bytes\x18\x06 \x01(\x04\"x\n\x10GenerationResult\x12\x34\n\x06images\x18\x01 \x03(\x0b\x32$.mezzotint.api.inference.v1.ImageRef\x12\r\n\x05model\x18\x02 \x01(\t\x12\r\n\x05steps\x18\x03 \x01(\r\x12\x10\n\x08model_ms\x18\x04 \x01(\x04*o\n\x0bImageFormat\x12\x1c\n\x18IMAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x14\n\x10IMAGE_FORMAT_PNG\x10\x01\x12\x15\n\x11IMAGE_FORMAT_JPEG\x10\x02\x12\x15\n\x11IMAGE_FORMAT_WEBP\x10\x03*\xb9\x01\n\tScheduler\x12\x19\n\x15SCHEDULER_UNSPECIFIED\x10\x00\x12\x1e\n\x1aSCHEDULER_FLOW_MATCH_EULER\x10\x01\x12\x13\n\x0fSCHEDULER_EULER\x10\x02\x12\x1d\n\x19SCHEDULER_EULER_ANCESTRAL\x10\x03\x12\x16\n\x12SCHEDULER_DPMPP_2M\x10\x04\x12\x12\n\x0eSCHEDULER_DDIM\x10\x05\x12\x11\n\rSCHEDULER_LCM\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+mezzotint/api/inference/v1/generation.proto\x12\x1amezzotint.api.inference.v1\x1a\x1b\x62uf/validate/validate.proto\"|\n\nInputImage\x12\x1c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x42\x0c\xbaH\tz\x07\x10\x01\x18\x80\x80\x80\x04H\x00\x12?\n\x03key\x18\x02 \x01(\tB0\xbaH-r+2)^inputs/[0-9A-Za-z_-]{1,64}/(image|mask)$H\x00\x42\x0f\n\x06source\x12\x05\xbaH\x02\x08\x01\"\x88\x08\n\x0eGenerationSpec\x12\x36\n\x06prompt\x18\x01 \x01(\tB&\xbaH#r!\x18\xa0\x1f\x32\x1c^[^\\x00-\\x08\\x0B-\\x1F\\x7F]*$\x12?\n\x0fnegative_prompt\x18\x02 \x01(\tB&\xbaH#r!\x18\xa0\x1f\x32\x1c^[^\\x00-\\x08\\x0B-\\x1F\\x7F]*$\x12\x16\n\x05model\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x17\n\x05width\x18\x04 \x01(\rB\x08\xbaH\x05*\x03\x18\x80 \x12\x18\n\x06height\x18\x05 \x01(\rB\x08\xbaH\x05*\x03\x18\x80 \x12\x17\n\x06images\x18\x06 \x01(\rB\x07\xbaH\x04*\x02\x18\n\x12\x16\n\x05steps\x18\x07 \x01(\rB\x07\xbaH\x04*\x02\x18\x64\x12&\n\x08guidance\x18\x08 \x01(\x02\x42\x0f\xbaH\x0c\n\n\x1d\x00\x00\xf0\x41-\x00\x00\x80?H\x00\x88\x01\x01\x12!\n\x04seed\x18\t \x01(\x04\x42\x0e\xbaH\x0b\x32\t\x18\xff\xff\xff\xff\xff\xff\xff\x0fH\x01\x88\x01\x01\x12\x41\n\x06\x66ormat\x18\n \x01(\x0e\x32\'.mezzotint.api.inference.v1.ImageFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x19\n\x08previews\x18\x0b \x01(\rB\x07\xbaH\x04*\x02\x18\n\x12\x0e\n\x06opaque\x18\x0c \x01(\x08\x12\x42\n\tscheduler\x18\r \x01(\x0e\x32%.mezzotint.api.inference.v1.SchedulerB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x35\n\x05image\x18\x0e \x01(\x0b\x32&.mezzotint.api.inference.v1.InputImage\x12\x34\n\x04mask\x18\x0f \x01(\x0b\x32&.mezzotint.api.inference.v1.InputImage\x12&\n\x08strength\x18\x10 \x01(\x02\x42\x0f\xbaH\x0c\n\n\x1d\x00\x00\x80?%\x00\x00\x00\x00H\x02\x88\x01\x01\x12\x41\n\tmask_kind\x18\x11 \x01(\x0e\x32$.mezzotint.api.inference.v1.MaskKindB\x08\xbaH\x05\x82\x01\x02\x10\x01:\x88\x02\xbaH\x84\x02\x1ah\n\x06prompt\x12\x38must have 1 character at least, unless an image is given\x1a$this.prompt != \'\' || has(this.image)\x1aG\n\x04mask\x12\x1bis taken only with an image\x1a\"!has(this.mask) || has(this.image)\x1aO\n\x08strength\x12\x1bis taken only with an image\x1a&!has(this.strength) || has(this.image)B\x0b\n\t_guidanceB\x07\n\x05_seedB\x0b\n\t_strength\"\x91\x01\n\x08ImageRef\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x37\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\'.mezzotint.api.inference.v1.ImageFormat\x12\r\n\x05width\x18\x03 \x01(\r\x12\x0e\n\x06height\x18\x04 \x01(\r\x12\x0c\n\x04seed\x18\x05 \x01(\x04\x12\x12\n\nsize_bytes\x18\x06 \x01(\x04\"x\n\x10GenerationResult\x12\x34\n\x06images\x18\x01 \x03(\x0b\x32$.mezzotint.api.inference.v1.ImageRef\x12\r\n\x05model\x18\x02 \x01(\t\x12\r\n\x05steps\x18\x03 \x01(\r\x12\x10\n\x08model_ms\x18\x04 \x01(\x04*o\n\x0bImageFormat\x12\x1c\n\x18IMAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x14\n\x10IMAGE_FORMAT_PNG\x10\x01\x12\x15\n\x11IMAGE_FORMAT_JPEG\x10\x02\x12\x15\n\x11IMAGE_FORMAT_WEBP\x10\x03*\xb9\x01\n\tScheduler\x12\x19\n\x15SCHEDULER_UNSPECIFIED\x10\x00\x12\x1e\n\x1aSCHEDULER_FLOW_MATCH_EULER\x10\x01\x12\x13\n\x0fSCHEDULER_EULER\x10\x02\x12\x1d\n\x19SCHEDULER_EULER_ANCESTRAL\x10\x03\x12\x16\n\x12SCHEDULER_DPMPP_2M\x10\x04\x12\x12\n\x0eSCHEDULER_DDIM\x10\x05\x12\x11\n\rSCHEDULER_LCM\x10\x06*U\n\x08MaskKind\x12\x19\n\x15MASK_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fMASK_KIND_WHITE\x10\x01\x12\x19\n\x15MASK_KIND_TRANSPARENT\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mezzotint.api.inference.v1.generation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_INPUTIMAGE'].oneofs_by_name['source']._loaded_options = None
+  _globals['_INPUTIMAGE'].oneofs_by_name['source']._serialized_options = b'\272H\002\010\001'
+  _globals['_INPUTIMAGE'].fields_by_name['data']._loaded_options = None
+  _globals['_INPUTIMAGE'].fields_by_name['data']._serialized_options = b'\272H\tz\007\020\001\030\200\200\200\004'
+  _globals['_INPUTIMAGE'].fields_by_name['key']._loaded_options = None
+  _globals['_INPUTIMAGE'].fields_by_name['key']._serialized_options = b'\272H-r+2)^inputs/[0-9A-Za-z_-]{1,64}/(image|mask)$'
   _globals['_GENERATIONSPEC'].fields_by_name['prompt']._loaded_options = None
-  _globals['_GENERATIONSPEC'].fields_by_name['prompt']._serialized_options = b'\272H%r#\020\001\030\240\0372\034^[^\\x00-\\x08\\x0B-\\x1F\\x7F]*$'
+  _globals['_GENERATIONSPEC'].fields_by_name['prompt']._serialized_options = b'\272H#r!\030\240\0372\034^[^\\x00-\\x08\\x0B-\\x1F\\x7F]*$'
   _globals['_GENERATIONSPEC'].fields_by_name['negative_prompt']._loaded_options = None
   _globals['_GENERATIONSPEC'].fields_by_name['negative_prompt']._serialized_options = b'\272H#r!\030\240\0372\034^[^\\x00-\\x08\\x0B-\\x1F\\x7F]*$'
   _globals['_GENERATIONSPEC'].fields_by_name['model']._loaded_options = None
@@ -56,14 +62,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GENERATIONSPEC'].fields_by_name['previews']._serialized_options = b'\272H\004*\002\030\n'
   _globals['_GENERATIONSPEC'].fields_by_name['scheduler']._loaded_options = None
   _globals['_GENERATIONSPEC'].fields_by_name['scheduler']._serialized_options = b'\272H\005\202\001\002\020\001'
-  _globals['_IMAGEFORMAT']._serialized_start=915
-  _globals['_IMAGEFORMAT']._serialized_end=1026
-  _globals['_SCHEDULER']._serialized_start=1029
-  _globals['_SCHEDULER']._serialized_end=1214
-  _globals['_GENERATIONSPEC']._serialized_start=105
-  _globals['_GENERATIONSPEC']._serialized_end=643
-  _globals['_IMAGEREF']._serialized_start=646
-  _globals['_IMAGEREF']._serialized_end=791
-  _globals['_GENERATIONRESULT']._serialized_start=793
-  _globals['_GENERATIONRESULT']._serialized_end=913
+  _globals['_GENERATIONSPEC'].fields_by_name['strength']._loaded_options = None
+  _globals['_GENERATIONSPEC'].fields_by_name['strength']._serialized_options = b'\272H\014\n\n\035\000\000\200?%\000\000\000\000'
+  _globals['_GENERATIONSPEC'].fields_by_name['mask_kind']._loaded_options = None
+  _globals['_GENERATIONSPEC'].fields_by_name['mask_kind']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_GENERATIONSPEC']._loaded_options = None
+  _globals['_GENERATIONSPEC']._serialized_options = b'\272H\204\002\032h\n\006prompt\0228must have 1 character at least, unless an image is given\032$this.prompt != \'\' || has(this.image)\032G\n\004mask\022\033is taken only with an image\032\"!has(this.mask) || has(this.image)\032O\n\010strength\022\033is taken only with an image\032&!has(this.strength) || has(this.image)'
+  _globals['_IMAGEFORMAT']._serialized_start=1535
+  _globals['_IMAGEFORMAT']._serialized_end=1646
+  _globals['_SCHEDULER']._serialized_start=1649
+  _globals['_SCHEDULER']._serialized_end=1834
+  _globals['_MASKKIND']._serialized_start=1836
+  _globals['_MASKKIND']._serialized_end=1921
+  _globals['_INPUTIMAGE']._serialized_start=104
+  _globals['_INPUTIMAGE']._serialized_end=228
+  _globals['_GENERATIONSPEC']._serialized_start=231
+  _globals['_GENERATIONSPEC']._serialized_end=1263
+  _globals['_IMAGEREF']._serialized_start=1266
+  _globals['_IMAGEREF']._serialized_end=1411
+  _globals['_GENERATIONRESULT']._serialized_start=1413
+  _globals['_GENERATIONRESULT']._serialized_end=1533
 # @@protoc_insertion_point(module_scope)

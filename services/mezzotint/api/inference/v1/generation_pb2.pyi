@@ -87,9 +87,64 @@ SCHEDULER_LCM: Scheduler.ValueType  # 6
 """For models distilled to few steps: 50 at most, with fresh noise after each [LCMScheduler]."""
 Global___Scheduler: _TypeAlias = Scheduler  # noqa: Y015
 
+class _MaskKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MaskKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MaskKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MASK_KIND_UNSPECIFIED: _MaskKind.ValueType  # 0
+    """MASK_KIND_WHITE."""
+    MASK_KIND_WHITE: _MaskKind.ValueType  # 1
+    """White is drawn anew, black and what is transparent is kept, grey is a blend of both."""
+    MASK_KIND_TRANSPARENT: _MaskKind.ValueType  # 2
+    """What is transparent is drawn anew, what is opaque is kept: the masks of the OpenAI Images API."""
+
+class MaskKind(_MaskKind, metaclass=_MaskKindEnumTypeWrapper):
+    """What in a mask is to be drawn anew."""
+
+MASK_KIND_UNSPECIFIED: MaskKind.ValueType  # 0
+"""MASK_KIND_WHITE."""
+MASK_KIND_WHITE: MaskKind.ValueType  # 1
+"""White is drawn anew, black and what is transparent is kept, grey is a blend of both."""
+MASK_KIND_TRANSPARENT: MaskKind.ValueType  # 2
+"""What is transparent is drawn anew, what is opaque is kept: the masks of the OpenAI Images API."""
+Global___MaskKind: _TypeAlias = MaskKind  # noqa: Y015
+
+@_typing.final
+class InputImage(_message.Message):
+    """A picture that comes with a request: PNG, JPEG or WebP of at most 8 MiB and 16,777,216 pixels (4096 x 4096). Of one that moves, the
+    first frame. It is turned upright as its EXIF says; 16 bits become 8, and CMYK, palettes and grey become RGB, without regard to
+    colour profiles. Fails with FIELD_INVALID when it is none of these, cut off, or too large.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """The picture itself."""
+    key: _builtins.str
+    """Its name in the object store: in the payloads of jobs, which hold 64 KiB at most. End users cannot name one."""
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+        key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "key", b"key", "source", b"source"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "key", b"key", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["data", "key"]  # noqa: Y015
+    _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
+
+Global___InputImage: _TypeAlias = InputImage  # noqa: Y015
+
 @_typing.final
 class GenerationSpec(_message.Message):
-    """Pictures to be drawn from one prompt."""
+    """Pictures to be drawn from one prompt, or from one picture."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -106,8 +161,14 @@ class GenerationSpec(_message.Message):
     PREVIEWS_FIELD_NUMBER: _builtins.int
     OPAQUE_FIELD_NUMBER: _builtins.int
     SCHEDULER_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
+    MASK_FIELD_NUMBER: _builtins.int
+    STRENGTH_FIELD_NUMBER: _builtins.int
+    MASK_KIND_FIELD_NUMBER: _builtins.int
     prompt: _builtins.str
-    """What is to be seen, in words: 1 to 4,000 characters, no control characters but new line and tab."""
+    """What is to be seen, in words: 1 to 4,000 characters, no control characters but new line and tab. Empty with an `image` only:
+    variations of it.
+    """
     negative_prompt: _builtins.str
     """What is not to be seen."""
     model: _builtins.str
@@ -134,6 +195,24 @@ class GenerationSpec(_message.Message):
     """How the pictures are drawn. Unspecified: the model's own. Fails with FIELD_INVALID, naming those that do, when it does not fit
     what the model predicts.
     """
+    strength: _builtins.float
+    """How far from the image the pictures may go, above 0: that part of the steps is made. 1: nothing of it is left but what a mask
+    keeps. Absent: 0.6, with a mask 1.
+    """
+    mask_kind: Global___MaskKind.ValueType
+    """What in the mask is to be drawn anew."""
+    @_builtins.property
+    def image(self) -> Global___InputImage:
+        """A picture to begin from instead of noise. Its middle is taken in the shape of the pictures to be drawn, and scaled to their size.
+        Fails with FIELD_INVALID when the model has no encoder.
+        """
+
+    @_builtins.property
+    def mask(self) -> Global___InputImage:
+        """What of the image is to be drawn anew (see mask_kind); the rest is kept to the pixel. It must have the image's size, and
+        something to be drawn anew, else FIELD_INVALID.
+        """
+
     def __init__(
         self,
         *,
@@ -150,19 +229,27 @@ class GenerationSpec(_message.Message):
         previews: _builtins.int = ...,
         opaque: _builtins.bool = ...,
         scheduler: Global___Scheduler.ValueType = ...,
+        image: Global___InputImage | None = ...,
+        mask: Global___InputImage | None = ...,
+        strength: _builtins.float | None = ...,
+        mask_kind: Global___MaskKind.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_guidance", b"_guidance", "_seed", b"_seed", "guidance", b"guidance", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_guidance", b"_guidance", "_seed", b"_seed", "_strength", b"_strength", "guidance", b"guidance", "image", b"image", "mask", b"mask", "seed", b"seed", "strength", b"strength"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_guidance", b"_guidance", "_seed", b"_seed", "format", b"format", "guidance", b"guidance", "height", b"height", "images", b"images", "model", b"model", "negative_prompt", b"negative_prompt", "opaque", b"opaque", "previews", b"previews", "prompt", b"prompt", "scheduler", b"scheduler", "seed", b"seed", "steps", b"steps", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_guidance", b"_guidance", "_seed", b"_seed", "_strength", b"_strength", "format", b"format", "guidance", b"guidance", "height", b"height", "image", b"image", "images", b"images", "mask", b"mask", "mask_kind", b"mask_kind", "model", b"model", "negative_prompt", b"negative_prompt", "opaque", b"opaque", "previews", b"previews", "prompt", b"prompt", "scheduler", b"scheduler", "seed", b"seed", "steps", b"steps", "strength", b"strength", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__guidance: _TypeAlias = _typing.Literal["guidance"]  # noqa: Y015
     _WhichOneofArgType__guidance: _TypeAlias = _typing.Literal["_guidance", b"_guidance"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    _WhichOneofReturnType__strength: _TypeAlias = _typing.Literal["strength"]  # noqa: Y015
+    _WhichOneofArgType__strength: _TypeAlias = _typing.Literal["_strength", b"_strength"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__guidance) -> _WhichOneofReturnType__guidance | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__strength) -> _WhichOneofReturnType__strength | None: ...
 
 Global___GenerationSpec: _TypeAlias = GenerationSpec  # noqa: Y015
 
@@ -221,7 +308,7 @@ class GenerationResult(_message.Message):
     model: _builtins.str
     """The model that drew them, with its version: "aquatint@1"."""
     steps: _builtins.int
-    """Denoising steps of each."""
+    """Denoising steps made of each."""
     model_ms: _builtins.int
     """Milliseconds the graphs ran for this job's rows, shared calls counted in full."""
     @_builtins.property

@@ -27,7 +27,7 @@ from mezzotint.api.access.v1 import access_pb2 as mezzotint_dot_api_dot_access_d
 from mezzotint.api.inference.v1 import generation_pb2 as mezzotint_dot_api_dot_inference_dot_v1_dot_generation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*mezzotint/api/inference/v1/inference.proto\x12\x1amezzotint.api.inference.v1\x1a\x1b\x62uf/validate/validate.proto\x1a$mezzotint/api/access/v1/access.proto\x1a+mezzotint/api/inference/v1/generation.proto\"S\n\x0fGenerateRequest\x12@\n\x04spec\x18\x01 \x01(\x0b\x32*.mezzotint.api.inference.v1.GenerationSpecB\x06\xbaH\x03\xc8\x01\x01\"M\n\x11GenerationStarted\x12\x38\n\x04spec\x18\x01 \x01(\x0b\x32*.mezzotint.api.inference.v1.GenerationSpec\"W\n\x12GenerationProgress\x12\x13\n\x0bimage_index\x18\x01 \x01(\r\x12\x0c\n\x04step\x18\x02 \x01(\r\x12\r\n\x05steps\x18\x03 \x01(\r\x12\x0f\n\x07preview\x18\x04 \x01(\x0c\"f\n\x0eGeneratedImage\x12\x13\n\x0bimage_index\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x31\n\x03ref\x18\x03 \x01(\x0b\x32$.mezzotint.api.inference.v1.ImageRef\"\xde\x01\n\x10GenerateResponse\x12@\n\x07started\x18\x01 \x01(\x0b\x32-.mezzotint.api.inference.v1.GenerationStartedH\x00\x12\x42\n\x08progress\x18\x02 \x01(\x0b\x32..mezzotint.api.inference.v1.GenerationProgressH\x00\x12;\n\x05image\x18\x03 \x01(\x0b\x32*.mezzotint.api.inference.v1.GeneratedImageH\x00\x42\x07\n\x05\x65vent\"O\n\tSizeRange\x12\x0c\n\x04step\x18\x01 \x01(\r\x12\x10\n\x08side_min\x18\x02 \x01(\r\x12\x10\n\x08side_max\x18\x03 \x01(\r\x12\x10\n\x08\x61rea_max\x18\x04 \x01(\r\"\xec\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06loaded\x18\x03 \x01(\x08\x12\r\n\x05sizes\x18\x04 \x03(\t\x12\x15\n\rsteps_default\x18\x05 \x01(\r\x12\x18\n\x10guidance_default\x18\x06 \x01(\x02\x12\x39\n\nschedulers\x18\x07 \x03(\x0e\x32%.mezzotint.api.inference.v1.Scheduler\x12\x39\n\nsize_range\x18\x08 \x01(\x0b\x32%.mezzotint.api.inference.v1.SizeRange\"M\n\x11ListModelsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\rB\x07\xbaH\x04*\x02\x18\x64\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"`\n\x12ListModelsResponse\x12\x31\n\x06models\x18\x01 \x03(\x0b\x32!.mezzotint.api.inference.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"D\n\x10LoadModelRequest\x12\x30\n\x04name\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"E\n\x11LoadModelResponse\x12\x30\n\x05model\x18\x01 \x01(\x0b\x32!.mezzotint.api.inference.v1.Model\"F\n\x12UnloadModelRequest\x12\x30\n\x04name\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"\x15\n\x13UnloadModelResponse2\x96\x04\n\x10InferenceService\x12\x80\x01\n\x08Generate\x12+.mezzotint.api.inference.v1.GenerateRequest\x1a,.mezzotint.api.inference.v1.GenerateResponse\"\x17\x8a\xce\x18\x13\x1a\x07gateway\x1a\x08operator0\x01\x12\x84\x01\n\nListModels\x12-.mezzotint.api.inference.v1.ListModelsRequest\x1a..mezzotint.api.inference.v1.ListModelsResponse\"\x17\x8a\xce\x18\x13\x1a\x07gateway\x1a\x08operator\x12x\n\tLoadModel\x12,.mezzotint.api.inference.v1.LoadModelRequest\x1a-.mezzotint.api.inference.v1.LoadModelResponse\"\x0e\x8a\xce\x18\n\x1a\x08operator\x12~\n\x0bUnloadModel\x12..mezzotint.api.inference.v1.UnloadModelRequest\x1a/.mezzotint.api.inference.v1.UnloadModelResponse\"\x0e\x8a\xce\x18\n\x1a\x08operatorb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*mezzotint/api/inference/v1/inference.proto\x12\x1amezzotint.api.inference.v1\x1a\x1b\x62uf/validate/validate.proto\x1a$mezzotint/api/access/v1/access.proto\x1a+mezzotint/api/inference/v1/generation.proto\"S\n\x0fGenerateRequest\x12@\n\x04spec\x18\x01 \x01(\x0b\x32*.mezzotint.api.inference.v1.GenerationSpecB\x06\xbaH\x03\xc8\x01\x01\"M\n\x11GenerationStarted\x12\x38\n\x04spec\x18\x01 \x01(\x0b\x32*.mezzotint.api.inference.v1.GenerationSpec\"W\n\x12GenerationProgress\x12\x13\n\x0bimage_index\x18\x01 \x01(\r\x12\x0c\n\x04step\x18\x02 \x01(\r\x12\r\n\x05steps\x18\x03 \x01(\r\x12\x0f\n\x07preview\x18\x04 \x01(\x0c\"f\n\x0eGeneratedImage\x12\x13\n\x0bimage_index\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x31\n\x03ref\x18\x03 \x01(\x0b\x32$.mezzotint.api.inference.v1.ImageRef\"\xde\x01\n\x10GenerateResponse\x12@\n\x07started\x18\x01 \x01(\x0b\x32-.mezzotint.api.inference.v1.GenerationStartedH\x00\x12\x42\n\x08progress\x18\x02 \x01(\x0b\x32..mezzotint.api.inference.v1.GenerationProgressH\x00\x12;\n\x05image\x18\x03 \x01(\x0b\x32*.mezzotint.api.inference.v1.GeneratedImageH\x00\x42\x07\n\x05\x65vent\"O\n\tSizeRange\x12\x0c\n\x04step\x18\x01 \x01(\r\x12\x10\n\x08side_min\x18\x02 \x01(\r\x12\x10\n\x08side_max\x18\x03 \x01(\r\x12\x10\n\x08\x61rea_max\x18\x04 \x01(\r\"\x82\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06loaded\x18\x03 \x01(\x08\x12\r\n\x05sizes\x18\x04 \x03(\t\x12\x15\n\rsteps_default\x18\x05 \x01(\r\x12\x18\n\x10guidance_default\x18\x06 \x01(\x02\x12\x39\n\nschedulers\x18\x07 \x03(\x0e\x32%.mezzotint.api.inference.v1.Scheduler\x12\x39\n\nsize_range\x18\x08 \x01(\x0b\x32%.mezzotint.api.inference.v1.SizeRange\x12\x14\n\x0ctakes_images\x18\t \x01(\x08\"M\n\x11ListModelsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\rB\x07\xbaH\x04*\x02\x18\x64\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"`\n\x12ListModelsResponse\x12\x31\n\x06models\x18\x01 \x03(\x0b\x32!.mezzotint.api.inference.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"D\n\x10LoadModelRequest\x12\x30\n\x04name\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"E\n\x11LoadModelResponse\x12\x30\n\x05model\x18\x01 \x01(\x0b\x32!.mezzotint.api.inference.v1.Model\"F\n\x12UnloadModelRequest\x12\x30\n\x04name\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"\x15\n\x13UnloadModelResponse2\x96\x04\n\x10InferenceService\x12\x80\x01\n\x08Generate\x12+.mezzotint.api.inference.v1.GenerateRequest\x1a,.mezzotint.api.inference.v1.GenerateResponse\"\x17\x8a\xce\x18\x13\x1a\x07gateway\x1a\x08operator0\x01\x12\x84\x01\n\nListModels\x12-.mezzotint.api.inference.v1.ListModelsRequest\x1a..mezzotint.api.inference.v1.ListModelsResponse\"\x17\x8a\xce\x18\x13\x1a\x07gateway\x1a\x08operator\x12x\n\tLoadModel\x12,.mezzotint.api.inference.v1.LoadModelRequest\x1a-.mezzotint.api.inference.v1.LoadModelResponse\"\x0e\x8a\xce\x18\n\x1a\x08operator\x12~\n\x0bUnloadModel\x12..mezzotint.api.inference.v1.UnloadModelRequest\x1a/.mezzotint.api.inference.v1.UnloadModelResponse\"\x0e\x8a\xce\x18\n\x1a\x08operatorb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -65,19 +65,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIZERANGE']._serialized_start=768
   _globals['_SIZERANGE']._serialized_end=847
   _globals['_MODEL']._serialized_start=850
-  _globals['_MODEL']._serialized_end=1086
-  _globals['_LISTMODELSREQUEST']._serialized_start=1088
-  _globals['_LISTMODELSREQUEST']._serialized_end=1165
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1167
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1263
-  _globals['_LOADMODELREQUEST']._serialized_start=1265
-  _globals['_LOADMODELREQUEST']._serialized_end=1333
-  _globals['_LOADMODELRESPONSE']._serialized_start=1335
-  _globals['_LOADMODELRESPONSE']._serialized_end=1404
-  _globals['_UNLOADMODELREQUEST']._serialized_start=1406
-  _globals['_UNLOADMODELREQUEST']._serialized_end=1476
-  _globals['_UNLOADMODELRESPONSE']._serialized_start=1478
-  _globals['_UNLOADMODELRESPONSE']._serialized_end=1499
-  _globals['_INFERENCESERVICE']._serialized_start=1502
-  _globals['_INFERENCESERVICE']._serialized_end=2036
+  _globals['_MODEL']._serialized_end=1108
+  _globals['_LISTMODELSREQUEST']._serialized_start=1110
+  _globals['_LISTMODELSREQUEST']._serialized_end=1187
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1189
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1285
+  _globals['_LOADMODELREQUEST']._serialized_start=1287
+  _globals['_LOADMODELREQUEST']._serialized_end=1355
+  _globals['_LOADMODELRESPONSE']._serialized_start=1357
+  _globals['_LOADMODELRESPONSE']._serialized_end=1426
+  _globals['_UNLOADMODELREQUEST']._serialized_start=1428
+  _globals['_UNLOADMODELREQUEST']._serialized_end=1498
+  _globals['_UNLOADMODELRESPONSE']._serialized_start=1500
+  _globals['_UNLOADMODELRESPONSE']._serialized_end=1521
+  _globals['_INFERENCESERVICE']._serialized_start=1524
+  _globals['_INFERENCESERVICE']._serialized_end=2058
 # @@protoc_insertion_point(module_scope)

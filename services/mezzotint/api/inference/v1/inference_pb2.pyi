@@ -52,7 +52,7 @@ class GenerationStarted(_message.Message):
     SPEC_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def spec(self) -> _generation_pb2.GenerationSpec:
-        """As it will be drawn: every default filled in."""
+        """As it will be drawn: every default filled in, but without the bytes of pictures that came with it."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class GenerationProgress(_message.Message):
     step: _builtins.int
     """Steps done."""
     steps: _builtins.int
-    """Steps in all."""
+    """Steps in all: with an image, those that its strength leaves."""
     preview: _builtins.bytes
     """A small PNG of the present state; empty when none is due."""
     def __init__(
@@ -219,6 +219,7 @@ class Model(_message.Message):
     GUIDANCE_DEFAULT_FIELD_NUMBER: _builtins.int
     SCHEDULERS_FIELD_NUMBER: _builtins.int
     SIZE_RANGE_FIELD_NUMBER: _builtins.int
+    TAKES_IMAGES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name: the folder's."""
     version: _builtins.str
@@ -229,6 +230,8 @@ class Model(_message.Message):
     """Steps when a request names none."""
     guidance_default: _builtins.float
     """Guidance when a request names none."""
+    takes_images: _builtins.bool
+    """It can begin from a picture."""
     @_builtins.property
     def sizes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The sizes it draws, the default first, for example "256x256"; where it has a size_range, those of usual shapes."""
@@ -252,10 +255,11 @@ class Model(_message.Message):
         guidance_default: _builtins.float = ...,
         schedulers: _abc.Iterable[_generation_pb2.Scheduler.ValueType] | None = ...,
         size_range: Global___SizeRange | None = ...,
+        takes_images: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["size_range", b"size_range"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["guidance_default", b"guidance_default", "loaded", b"loaded", "name", b"name", "schedulers", b"schedulers", "size_range", b"size_range", "sizes", b"sizes", "steps_default", b"steps_default", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["guidance_default", b"guidance_default", "loaded", b"loaded", "name", b"name", "schedulers", b"schedulers", "size_range", b"size_range", "sizes", b"sizes", "steps_default", b"steps_default", "takes_images", b"takes_images", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
