@@ -33,7 +33,9 @@ check: $(VENV)/.test
 	$(BIN)/buf lint $(VENV)/protos.binpb --config buf.yaml
 
 bench: $(VENV)/.test
-	for question in first_picture queue queue_fairness step_batching; do $(BIN)/python -m benchmarks.$$question --json || exit 1; done
+	for question in first_picture queue queue_fairness step_batching open_inference; do \
+		$(BIN)/python -m benchmarks.$$question --json || exit 1; \
+	done
 
 protos: $(VENV)/.test
 	$(BIN)/python -m tools.stubs generate

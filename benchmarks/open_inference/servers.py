@@ -112,6 +112,8 @@ def _start(folder: Path, graph: Path, python: Path, *, batch: bool) -> "tuple[in
             env=environment,
             stdout=output,
             stderr=output,
+            # As ours is started: systems may share the processor among sessions.
+            start_new_session=True,
         )
     return grpc_port, process, log
 

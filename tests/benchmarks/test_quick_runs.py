@@ -83,3 +83,12 @@ def test_step_batching_prints_every_promised_field() -> None:
         (mode, 0.8) for mode in ("step", "request", "serial")
     }
     assert all(cell[name] > 0 for cell in figures["cells"] for name in ("p50_s", "p99_s", "first_step_p99_s", "requests"))
+
+
+def test_open_inference_measures_ours_and_names_an_absent_peer(tmp_path: Path) -> None:
+    """Ensures that a quick run without the peer ends well, measures ours and the ceiling, and says why nothing is compared."""
+    figures = last_line("benchmarks.open_inference", "--quick", "--json", "--no-install", "--cache", str(tmp_path / "none"))
+    fields = [f"mezzotint_{field}_{callers}" for field in ("per_s", "p50_ms", "p99_ms", "cpu_us") for callers in (1, 8, 64)]
+    assert not [name for name in (*fields, "bare_calls_per_s", "bare_rows_per_s_batch_64") if not figures[name] > 0]
+    assert "nothing is to be installed" in figures["mlserver_absent"]
+    assert not [name for name in figures if name.startswith("ahead")]

@@ -15,7 +15,7 @@ from mezzotint.export import export as exporting
 from mezzotint.export import graph_file
 from mezzotint.export.export import export, precision_of
 from mezzotint.export.graph_file import TOLERANCE, write
-from mezzotint.export.parts import Part, clip_part
+from mezzotint.export.parts import Layout, Part, clip_part, unet_part
 from mezzotint.export.refusal import ExportRefused
 from mezzotint.export.source import Source
 from mezzotint.inference.quiet_onnxruntime import onnxruntime
@@ -42,6 +42,21 @@ def test_precisions(precision: str, part_of_size: float, plain: graph_file.Writt
     assert small.size_bytes < part_of_size * plain.size_bytes
     assert plain.difference < small.difference <= TOLERANCE[precision]
     assert [path.name for path in (tmp_path / "small").iterdir()] == ["model.onnx"]
+
+
+def test_float16_keeps_sizes_and_timesteps(tmp_path: Path) -> None:
+    """In a UNet of float16 noise levels and sizes stay float32, which holds them, and the graph is within the tolerance."""
+    unet = pipelines.unet(
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + pipelines.WIDTH,
+    )
+    layout = Layout(pipelines.TOKENS, pipelines.WIDTH, pipelines.WIDTH)
+    write(unet_part(unet, layout, added=True), tmp_path, "float16")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    types = {each.name: each.type for each in session.get_inputs()}
+    assert types["sample"] == types["encoder_hidden_states"] == "tensor(float16)"
+    assert types["timestep"] == types["time_ids"] == "tensor(float)"
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
@@ -110,9 +125,14 @@ def cut_off(folder: Path) -> None:
     file.write_bytes(file.read_bytes()[:-100])
 
 
+def other_scheduler(folder: Path) -> None:
+    (folder / "scheduler/scheduler_config.json").write_text(json.dumps({"_class_name": "HeunDiscreteScheduler"}))
+
+
 REFUSED: list[tuple[str, Callable[[Path], Any], str]] = [
     ("no index", lambda folder: (folder / "model_index.json").unlink(), "model_index.json: it cannot be read"),
     ("another pipeline", other_pipeline, "KandinskyPipeline cannot be exported; StableDiffusionPipeline, "),
+    ("another scheduler", other_scheduler, "scheduler/scheduler_config.json: _class_name is 'HeunDiscreteScheduler'"),
     ("NaN weights", nan_weights, "text_encoder: the weights .* hold values that are not numbers"),
     ("weights cut off", cut_off, "text_encoder: it cannot be loaded"),
     ("no unet", lambda folder: (folder / "unet/config.json").unlink(), "unet/config.json: it cannot be read"),

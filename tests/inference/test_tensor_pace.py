@@ -36,16 +36,28 @@ def test_longer_calls_are_never_short() -> None:
 
 
 @pytest.mark.parametrize("seconds", [LONG_SECONDS, float("inf")])
-def test_one_long_call_takes_the_belief_away(seconds: float) -> None:
-    """Ensures that a kind whose call was long, or failed, goes to the threads for a long time."""
+def test_long_calls_take_the_belief_away(seconds: float) -> None:
+    """Ensures that a kind whose calls were long, or failed, goes back to the threads; one long call is an accident."""
     pace = Pace()
     for _ in range(PROOF_CALLS):
         pace.took("a", SHORT_SECONDS / 2)
+    pace.took("a", seconds)
+    assert pace.is_short("a")
     pace.took("a", seconds)
     for _ in range(PROOF_CALLS_AGAIN):
         assert not pace.is_short("a")
         pace.took("a", SHORT_SECONDS / 2)
     assert pace.is_short("a")
+
+
+def test_calls_that_grow_are_noticed() -> None:
+    """Ensures that calls that become longer, each not long, are not short any more after some of them."""
+    pace = Pace()
+    for _ in range(PROOF_CALLS):
+        pace.took("a", SHORT_SECONDS / 2)
+    for _ in range(200):
+        pace.took("a", 5 * SHORT_SECONDS)
+    assert not pace.is_short("a")
 
 
 def test_its_memory_has_an_end() -> None:
@@ -83,8 +95,8 @@ async def test_short_calls_are_made_on_the_loop_and_defects_go_back_to_the_threa
         assert model.threads[0] != here
         assert here in model.threads
         model.defect = True
-        for _ in range(2):
+        for _ in range(4):
             with pytest.raises(ZeroDivisionError):
                 await asyncio.wait_for(runner.run(asked), 20)
         assert model.threads[-1] != here
-    assert runner.statistics.fail.count == 2
+    assert runner.statistics.fail.count == 4

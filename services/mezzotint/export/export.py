@@ -11,8 +11,9 @@ from mezzotint.export.graph_file import INLINE_BYTES_MAX, write
 from mezzotint.export.parts import Part
 from mezzotint.export.refusal import ExportRefused
 from mezzotint.export.source import CONFIG, INDEX, Source, Text
+from mezzotint.inference.card import SCHEDULER, read_scheduler
+from mezzotint.runtime.errors import ModelInvalid
 
-SCHEDULER = "scheduler/scheduler_config.json"
 # The source's folder of an autoencoder's two halves.
 HALVES = {"vae_decoder": "vae", "vae_encoder": "vae"}
 # Names of the machine that a configuration was made on.
@@ -35,6 +36,11 @@ def export(
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ExportRefused(f"{output} is there already; name a folder that is not, or is empty")
     source = Source(source_folder)
+    try:
+        # What it is drawn with must be served too: better known before hours of work than after.
+        read_scheduler(source_folder)
+    except ModelInvalid as error:
+        raise ExportRefused(error.message) from error
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:

@@ -84,7 +84,11 @@ class Source:
         if not self.has(part):
             raise ExportRefused(f"{part}/{CONFIG} is missing")
         try:
-            module = cls.from_pretrained(self.folder / part, local_files_only=True, dtype=torch.float32)
+            # Without it diffusers asks for another package, which saves memory on machines that lack it.
+            plain = {"low_cpu_mem_usage": False, "torch_dtype": torch.float32}
+            others = {"dtype": torch.float32}
+            options = plain if cls.__module__.startswith("diffusers.") else others
+            module = cls.from_pretrained(self.folder / part, local_files_only=True, **options)
         except Exception as error:
             raise ExportRefused(f"{part}: it cannot be loaded: {str(error).splitlines()[0]}") from error
         for name, weight in module.named_parameters():

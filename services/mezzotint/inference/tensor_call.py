@@ -1,6 +1,5 @@
 """One call of a tensor model for one or several requests, in a thread of the pool."""
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ import numpy as np
 from mezzotint.inference.tensor_batcher import Key
 from mezzotint.inference.tensor_model import TensorModel
 from mezzotint.inference.tensor_types import Array
-from mezzotint.runtime.errors import Internal, MezzotintError
+from mezzotint.runtime.errors import Internal
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +29,18 @@ class TensorRequest:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Seconds of one call by stage, when it began on the clock of time.perf_counter, and the rows it had.
-
-    `processor`: what the calling thread was busy for, which other programs do not prolong.
-    """
+    """Seconds of one call by stage, when it began on the clock of time.perf_counter, and the rows it had."""
 
     began: float = 0.0
     compute_input: float = 0.0
     compute_infer: float = 0.0
     compute_output: float = 0.0
     rows: int = 0
-    processor: float = math.inf
+
+    @property
+    def all(self) -> float:
+        """The seconds of all stages."""
+        return self.compute_input + self.compute_infer + self.compute_output
 
 
 # What a request came to: the outputs it asked for, or why there are none.
@@ -51,7 +51,7 @@ def call(model: TensorModel, requests: Sequence[TensorRequest]) -> list[tuple[Re
     """Each request's result. One that fails a shared call fails alone: the others are run again without it. Blocks."""
     try:
         return _together(model, requests)
-    except MezzotintError as error:
+    except Exception as error:  # noqa: BLE001  # handed to whoever waits for the result
         if len(requests) > 1:
             return [call(model, [request])[0] for request in requests]
         return [(error, Spent())]
@@ -59,7 +59,7 @@ def call(model: TensorModel, requests: Sequence[TensorRequest]) -> list[tuple[Re
 
 def _together(model: TensorModel, requests: Sequence[TensorRequest]) -> list[tuple[Result, Spent]]:
     """All requests in one call. Raises FieldInvalid, Internal."""
-    began, busy = time.perf_counter(), time.thread_time()
+    began = time.perf_counter()
     first = requests[0]
     if len(requests) == 1:
         inputs, names = first.inputs, first.outputs
@@ -74,7 +74,7 @@ def _together(model: TensorModel, requests: Sequence[TensorRequest]) -> list[tup
         _check_rows(outputs, rows)
     results = list(_apart(outputs, requests)) if len(requests) > 1 else [[outputs[name] for name in first.outputs]]
     done = time.perf_counter()
-    spent = Spent(began, gathered - began, ran - gathered, done - ran, rows, time.thread_time() - busy)
+    spent = Spent(began, gathered - began, ran - gathered, done - ran, rows)
     return [(result, spent) for result in results]
 
 

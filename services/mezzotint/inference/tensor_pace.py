@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 # A thread takes about as long to begin and to answer; the event loop does other things of this length all the time.
 SHORT_SECONDS = 100e-6
-# A call this long was a mistake to make on the event loop: its kind is not short for many calls.
+# Putting a call this short together with others takes longer than making it alone.
+TINY_SECONDS = 60e-6
+# Two calls this long in a row are no accident of a busy machine: their kind is not short for many calls.
 LONG_SECONDS = 2e-3
+LONG_CALLS = 2
 PROOF_CALLS, PROOF_CALLS_AGAIN = 16, 4096
 # The mean is of about so many calls.
 WINDOW_CALLS = 32
@@ -15,10 +18,11 @@ KINDS_MAX = 256
 
 @dataclass(slots=True)
 class _Seen:
-    """The mean of a kind's calls, and how many more it takes to believe it."""
+    """The mean of a kind's calls, how many more it takes to believe it, and how many of the latest were long."""
 
     mean: float
     doubts: int = PROOF_CALLS
+    long: int = 0
 
 
 class Pace:
@@ -27,10 +31,10 @@ class Pace:
     def __init__(self) -> None:
         self._seen: dict[Hashable, _Seen] = {}
 
-    def is_short(self, kind: Hashable) -> bool:
-        """Whether calls of this kind have proved to be short."""
+    def is_short(self, kind: Hashable, seconds: float = SHORT_SECONDS) -> bool:
+        """Whether calls of this kind have proved to take no more than `seconds`."""
         seen = self._seen.get(kind)
-        return seen is not None and not seen.doubts and seen.mean <= SHORT_SECONDS
+        return seen is not None and not seen.doubts and seen.mean <= seconds
 
     def took(self, kind: Hashable, seconds: float) -> None:
         """A call of this kind took so long, wherever it was made."""
@@ -38,9 +42,8 @@ class Pace:
         if seen is None:
             if len(self._seen) >= KINDS_MAX:
                 self._seen.clear()
-            seen = self._seen[kind] = _Seen(seconds)
-        if seconds >= LONG_SECONDS:
-            seen.doubts = PROOF_CALLS_AGAIN
-            return
-        seen.mean += (seconds - seen.mean) / WINDOW_CALLS
-        seen.doubts = max(0, seen.doubts - 1)
+            seen = self._seen[kind] = _Seen(min(seconds, LONG_SECONDS))
+        seen.long = seen.long + 1 if seconds >= LONG_SECONDS else 0
+        seen.doubts = PROOF_CALLS_AGAIN if seen.long >= LONG_CALLS else max(0, seen.doubts - 1)
+        # Other programs make some calls look long; one of them moves the mean no more than a call of twice its length.
+        seen.mean += (min(seconds, 2 * seen.mean) - seen.mean) / WINDOW_CALLS

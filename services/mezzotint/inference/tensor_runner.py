@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from mezzotint.inference.tensor_batcher import Batcher, Key
 from mezzotint.inference.tensor_call import Result, Spent, TensorRequest, call
 from mezzotint.inference.tensor_model import TensorModel
-from mezzotint.inference.tensor_pace import Pace
+from mezzotint.inference.tensor_pace import TINY_SECONDS, Pace
 from mezzotint.inference.tensor_statistics import TensorStatistics
 from mezzotint.inference.tensor_types import Array
 from mezzotint.runtime.errors import JobExpired
@@ -47,9 +47,8 @@ class TensorRunner:
             settings.max_queue_size,
             settings.priority_levels,
         )
+        self._delay = settings.max_queue_delay_microseconds
         self._pace = Pace()
-        # Elsewhere this thread's time says nothing about the call's.
-        self._may_be_short = settings.threads == 1 and not model.device.startswith("CUDA")
         self._calls = 0
         self._looking = False
         self._timer: asyncio.TimerHandle | None = None
@@ -62,16 +61,34 @@ class TensorRunner:
         """
         now = time.perf_counter()
         self.statistics.last_inference_ms = time.time_ns() // 1_000_000
-        expires = None if request.timeout is None else now + request.timeout
-        waiting = _Waiting(request, now, expires, self._loop.create_future())
+        waiting: _Waiting | None = None
         try:
+            if self._may_go_at_once(request):
+                return self._at_once(request, now)
+            expires = None if request.timeout is None else now + request.timeout
+            waiting = _Waiting(request, now, expires, self._loop.create_future())
             self._batcher.add(waiting)
             self._look_soon()
             return await waiting.answer
         except BaseException:
-            self._batcher.drop(waiting)
+            if waiting is not None:
+                self._batcher.drop(waiting)
             self.statistics.failed(now, time.perf_counter())
             raise
+
+    def _may_go_at_once(self, request: TensorRequest) -> bool:
+        """Whether nobody is to be waited for, and the call is tiny."""
+        return not (self._delay or self._batcher.size or self._calls) and self._pace.is_short(_kind([request]), TINY_SECONDS)
+
+    def _at_once(self, request: TensorRequest, now: float) -> list[Array]:
+        """The outputs of a call so tiny that waiting for company, or one turn of the loop, would take longer."""
+        ((result, spent),) = call(self.model, [request])
+        self._learn([request], [(result, spent)])
+        if isinstance(result, BaseException):
+            raise result
+        self.statistics.executed(spent)
+        self.statistics.succeeded(spent, now, time.perf_counter())
+        return result
 
     def _look_soon(self) -> None:
         """Look for a call once the requests that came in this turn of the loop are all in the queue."""
@@ -92,8 +109,8 @@ class TensorRunner:
                     JobExpired(f"the call did not begin within the timeout of {over.request.timeout:g} s")
                 )
         while self._calls < self.model.settings.instances and (batch := self._batcher.take(now)):
-            if self._pace.is_short(_kind(batch)):
-                self._make(batch)
+            if self._pace.is_short(_kind([each.request for each in batch])):
+                self._finish(batch, call(self.model, [each.request for each in batch]))
                 # One at a time: the loop has others to serve between them.
                 if self._batcher.size:
                     self._look_soon()
@@ -106,14 +123,6 @@ class TensorRunner:
         """When to look again without an event: not for calls while all instances are taken."""
         return self._batcher.wake() if self._calls < self.model.settings.instances else self._batcher.next_expiry()
 
-    def _make(self, batch: list[_Waiting]) -> None:
-        """Make a short call here and now."""
-        try:
-            results = call(self.model, [each.request for each in batch])
-        except Exception as defect:  # noqa: BLE001  # raised again where the requests wait
-            results = [(defect, Spent())] * len(batch)
-        self._finish(batch, results)
-
     def _begin(self, batch: list[_Waiting]) -> None:
         """Have the pool make the call of a batch."""
         self._calls += 1
@@ -124,8 +133,7 @@ class TensorRunner:
         """Begin the next call, then hand out the results of this one."""
         self._calls -= 1
         self._look()
-        defect = made.exception()
-        self._finish(batch, made.result() if defect is None else [(defect, Spent())] * len(batch))
+        self._finish(batch, made.result())
 
     def _finish(self, batch: Sequence[_Waiting], results: Sequence[tuple[Result, Spent]]) -> None:
         """Hand out results and count them."""
@@ -133,10 +141,7 @@ class TensorRunner:
         calls = {id(spent): spent for result, spent in results if not isinstance(result, BaseException)}
         for spent in calls.values():
             self.statistics.executed(spent)
-        if self._may_be_short:
-            kind, whole = _kind(batch), results[0][1]
-            # A call that failed, or was made in parts since one of its requests did, proves nothing.
-            self._pace.took(kind, whole.processor if whole.rows == kind[0] else math.inf)
+        self._learn([each.request for each in batch], results)
         for each, (result, spent) in zip(batch, results, strict=True):
             if each.answer.done():
                 continue
@@ -146,8 +151,14 @@ class TensorRunner:
                 self.statistics.succeeded(spent, each.arrived, now)
                 each.answer.set_result(result)
 
+    def _learn(self, requests: Sequence[TensorRequest], results: Sequence[tuple[Result, Spent]]) -> None:
+        """Remember how long the call took."""
+        kind, spent = _kind(requests), results[0][1]
+        # A call that failed, or was made in parts since one of its requests did, is not to be made on the loop again.
+        self._pace.took(kind, spent.all if spent.rows == kind[0] else math.inf)
 
-def _kind(batch: Sequence[_Waiting]) -> tuple[object, ...]:
-    """What decides how long the call of a batch takes."""
-    first = batch[0].request
-    return (sum(each.rows for each in batch), first.key or tuple(each.shape for each in first.inputs.values()))
+
+def _kind(requests: Sequence[TensorRequest]) -> tuple[object, ...]:
+    """What decides how long the call for some requests takes."""
+    first = requests[0]
+    return (sum(each.rows for each in requests), first.key or tuple(each.shape for each in first.inputs.values()))

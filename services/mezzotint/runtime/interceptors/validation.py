@@ -3,7 +3,9 @@
 from typing import Any
 
 import protovalidate
+from google.protobuf.descriptor import Descriptor
 
+from buf.validate import validate_pb2
 from mezzotint.runtime.errors import FieldInvalid, FieldViolation
 from mezzotint.runtime.interceptors.pipeline import Call, Layer
 
@@ -11,9 +13,35 @@ from mezzotint.runtime.interceptors.pipeline import Call, Layer
 class ValidationLayer(Layer):
     """Refuses messages that break a rule, naming every field at fault."""
 
+    def __init__(self) -> None:
+        self._ruled: dict[Descriptor, bool] = {}
+
     def receive(self, call: Call, message: Any) -> None:
         """Raise FieldInvalid unless the message keeps all rules."""
-        validate(message)
+        kind = message.DESCRIPTOR
+        if kind not in self._ruled:
+            self._ruled[kind] = has_rules(kind)
+        # Going through a message takes its time also where there is nothing to hold it to.
+        if self._ruled[kind]:
+            validate(message)
+
+
+def has_rules(kind: Descriptor) -> bool:
+    """Whether the contract has a rule for messages of this kind or for anything in them."""
+    seen, found = set[str](), [kind]
+    while found:
+        each = found.pop()
+        if each.full_name in seen:
+            continue
+        seen.add(each.full_name)
+        if each.GetOptions().HasExtension(validate_pb2.message):
+            return True
+        if any(oneof.GetOptions().HasExtension(validate_pb2.oneof) for oneof in each.oneofs):
+            return True
+        if any(field.GetOptions().HasExtension(validate_pb2.field) for field in each.fields):
+            return True
+        found += [field.message_type for field in each.fields if field.message_type is not None]
+    return False
 
 
 def validate(message: Any) -> None:
