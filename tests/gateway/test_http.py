@@ -64,7 +64,7 @@ async def test_an_unknown_address_is_answered_in_the_same_shape(http: httpx.Asyn
     for method, path, status in (
         ("GET", "/v1/nothing", 404),
         ("GET", GENERATIONS, 405),
-        ("POST", "/v1/images/edits", 404),
+        ("POST", "/v1/images/upscales", 404),
         ("GET", "/v1/images/job_1/-1", 404),
         ("GET", "/v1/images/job_1/99999999999", 404),
         ("GET", "/v1/images/..%2f..%2fetc/0", 404),
