@@ -33,7 +33,7 @@ class Peak:
         self.at = 0.0
         self.numbers = 0
         for index in range(20):
-            self.room.enter(waiting(f"slow-{index}", tier="pro"), Moment(NOW, 0.0))
+            self.room.enter(waiting(f"slow-{index}", tier="pro"), Moment(NOW, -60.0))
         for _ in range(20):
             job = self.room.pick([KIND], Moment(NOW + 60, 0.0))
             assert job

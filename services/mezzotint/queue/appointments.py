@@ -1,34 +1,43 @@
 """Jobs that are not to be begun before a moment: retries after their backoff, and jobs that were asked for later. Pure."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from mezzotint.queue.deadlines import Deadlines
-from mezzotint.queue.job import Job
+from mezzotint.queue.job import Job, JobState
+from mezzotint.queue.kinds import Moment
 
 GRAIN_SECONDS = 0.05
 
 
 class Appointments:
-    """Keeps each job until its `not_before`."""
+    """Keeps each job until its `not_before`.
+
+    A job that was asked for later waits for the wall clock, however that is set meanwhile; a retry waits for time to pass.
+    """
 
     def __init__(self) -> None:
-        self._jobs: dict[str, Job] = {}
-        self._moments = Deadlines(GRAIN_SECONDS)
+        self._jobs: dict[str, tuple[Job, float]] = {}
+        self._later = Deadlines(GRAIN_SECONDS)
+        self._retries = Deadlines(GRAIN_SECONDS)
 
-    def add(self, job: Job) -> None:
+    def add(self, job: Job, moment: Moment) -> None:
         """A job waits for its time."""
-        self._jobs[job.job_id] = job
-        self._moments.add(job.not_before, job.job_id)
+        later = job.state is JobState.DEFERRED
+        due = job.not_before if later else moment.at + job.not_before - moment.now
+        self._jobs[job.job_id] = job, due
+        (self._later if later else self._retries).add(due, job.job_id)
 
     def discard(self, job: Job) -> bool:
         """A job does not wait for its time any more; False when it did not."""
-        if not self._jobs.pop(job.job_id, None):
+        found = self._jobs.pop(job.job_id, None)
+        if found is None:
             return False
-        self._moments.discard(job.not_before, job.job_id)
+        (self._later if job.state is JobState.DEFERRED else self._retries).discard(found[1], job.job_id)
         return True
 
-    def due(self, now: float) -> Iterator[Job]:
-        """The jobs whose time has come, at `now` in seconds since the epoch; each is given once."""
-        for job_id in self._moments.due(now):
-            if job := self._jobs.pop(job_id, None):
-                yield job
+    def due(self, moment: Moment) -> Iterator[Job]:
+        """The jobs whose time has come; each is given once."""
+        for job_id in chain(self._later.due(moment.now), self._retries.due(moment.at)):
+            if found := self._jobs.pop(job_id, None):
+                yield found[0]

@@ -1,6 +1,7 @@
 """Which jobs are deferred at a peak, and why. Pure."""
 
 from mezzotint.queue.aging import waits_since
+from mezzotint.queue.clock_steps import ClockSteps
 from mezzotint.queue.job import Job
 from mezzotint.queue.kinds import Kinds, Moment
 from mezzotint.queue.peak import PeakController, PeakMode
@@ -13,9 +14,10 @@ AFTER_PEAK = "jobs that were deferred at a peak go before it"
 class Deferral:
     """The policy's deferrable tiers, and the controller, which is told what the others wait."""
 
-    def __init__(self, policy: Policy, kinds: Kinds) -> None:
+    def __init__(self, policy: Policy, kinds: Kinds, steps: ClockSteps) -> None:
         self.peak = PeakController(policy.wait_objective_seconds)
         self._kinds = kinds
+        self._steps = steps
         self.tiers = policy.deferrable()
         """The tiers that can be deferred."""
 
@@ -30,7 +32,7 @@ class Deferral:
     def started(self, job: Job, moment: Moment) -> None:
         """A job was picked; the first starts of those that are never deferred tell of a peak."""
         if not job.attempt and job.tier not in self.tiers:
-            self.peak.observe(moment.at, moment.now - waits_since(job))
+            self.peak.observe(moment.at, moment.at - self._steps.steady(job, waits_since(job)))
 
     def update(self, at: float, *, served: bool) -> None:
         """Look at the waits, which say nothing while no job is `served` by any worker.

@@ -70,7 +70,7 @@ class Dispatcher:
         if moment.at >= self._paused_until:
             for job in self._room.admit(moment, self._roster.idle()):
                 self._background.spawn(self._admit(job))
-        for job_id in self._room.expired(moment.now):
+        for job_id in self._room.expired(moment.at):
             self._background.spawn(self._expire(job_id))
         self.wake()
 
@@ -142,7 +142,7 @@ class Dispatcher:
     async def _expire(self, job_id: str) -> None:
         try:
             await self._ledger.insist(job_id, lambda job: transitions.expire(job, self._clock.now()))
-        except (JobFinished, LeaseStale):
+        except (JobFinished, JobNotFound, LeaseStale):
             return
 
     def observe(self, changes: Iterable[Transition]) -> None:

@@ -3,14 +3,13 @@
 from collections.abc import Collection
 
 from mezzotint.queue.appointments import Appointments
-from mezzotint.queue.deadlines import Deadlines
+from mezzotint.queue.clock_steps import ClockSteps
 from mezzotint.queue.deferral import Deferral
+from mezzotint.queue.expiries import Expiries
 from mezzotint.queue.job import Job, JobState
 from mezzotint.queue.kinds import Kinds, Moment, Place
 from mezzotint.queue.lending import Idle, Lending
 from mezzotint.queue.tiers import Policy
-
-EXPIRY_GRAIN_SECONDS = 1.0
 
 
 class WaitingRoom:
@@ -18,11 +17,12 @@ class WaitingRoom:
 
     def __init__(self, policy: Policy) -> None:
         self.kinds = Kinds(policy)
-        self._deferral = Deferral(policy, self.kinds)
+        self._steps = ClockSteps()
+        self._deferral = Deferral(policy, self.kinds, self._steps)
         self.peak = self._deferral.peak
         self._lending = Lending(self.kinds)
         self._appointments = Appointments()
-        self._expiries = Deadlines(EXPIRY_GRAIN_SECONDS)
+        self._expiries = Expiries(self._steps)
         self._turn = 0
 
     def defers(self, tier: str, kind: str) -> str:
@@ -31,16 +31,16 @@ class WaitingRoom:
 
     def enter(self, job: Job, moment: Moment, *, again: bool = False) -> None:
         """A job waits, from now on or from its `not_before`. `again`: it waited before, and keeps its place."""
-        if not job.attempt:
-            self._expiries.add(job.expires_at, job.job_id)
+        self._steps.look(job, moment)
         if job.not_before > moment.now:
-            self._appointments.add(job)
+            self._appointments.add(job, moment)
         else:
+            self._expiries.add(job)
             self.kinds.of(job.kind).add(job, moment.at, front=again)
 
     def leave(self, job: Job, *, for_good: bool = True) -> None:
         """A job waits no more, or not as it did; nothing happens if it was picked or admitted."""
-        self._expiries.discard(job.expires_at, job.job_id)
+        self._expiries.discard(job)
         if not self._appointments.discard(job):
             self.kinds.of(job.kind).discard(job, for_good=for_good)
 
@@ -52,7 +52,7 @@ class WaitingRoom:
         self._turn += 1
         job = ready[self._turn % len(ready)].pick(moment)
         assert job, "a scheduler with ready jobs gives one"
-        self._expiries.discard(job.expires_at, job.job_id)
+        self._expiries.discard(job)
         self._deferral.started(job, moment)
         return job
 
@@ -73,19 +73,20 @@ class WaitingRoom:
         served = {kind for kinds in idle for kind in kinds}
         self._deferral.update(moment.at, served=bool(served))
         admitted: list[Job] = []
-        for job in self._appointments.due(moment.now):
+        for job in self._appointments.due(moment):
             if job.state is JobState.DEFERRED and not self.defers(job.tier, job.kind):
                 admitted.append(job)
             else:
+                self._expiries.add(job)
                 self.kinds.of(job.kind).add(job, moment.at, front=job.state is not JobState.DEFERRED)
         for name, kind in self.kinds.by_name.items():
             if name in served:
                 admitted += kind.admit(moment, self.peak.pace)
         return admitted + self._lending.lend(idle, moment, self._deferral.tiers)
 
-    def expired(self, now: float) -> list[str]:
-        """The jobs that wait and should have begun by now; each is given once."""
-        return self._expiries.due(now)
+    def expired(self, at: float) -> list[str]:
+        """The jobs that wait and should have begun by a steady moment; each is given once."""
+        return self._expiries.due(at)
 
     def observe(self, at: float, served: Collection[str]) -> None:
         """After a round of picks, at a steady moment: what is ready has to wait for the workers, of the `served` kinds."""
