@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from mezzotint_client.suite import Suite
 from tests.support.people import Person
@@ -51,6 +52,15 @@ def is_png(path: Path) -> bool:
     return path.read_bytes().startswith(b"\x89PNG")
 
 
+def draw_given(folder: Path) -> None:
+    """The files that examples begin with: a picture, and a mask of its size that is white in its lower half."""
+    picture = Image.new("RGBA", (256, 256), "red")
+    picture.save(folder / "heart.png")
+    mask = Image.new("L", picture.size)
+    mask.paste(255, (0, 128, 256, 256))
+    mask.save(folder / "lower-half.png")
+
+
 def example(word: str) -> tuple[str, str]:
     """The one example with `word` in it."""
     ((language, text),) = [each for each in EXAMPLES if word in each[1]]
@@ -60,7 +70,8 @@ def example(word: str) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("word", "shows"),
     [
-        ("mezzotint generate", ""),
+        ("--out heart.png", ""),
+        ("--image heart.png", ""),
         ("curl --fail", '"b64_json"'),
         ("from openai", "image_generation.completed"),
         ("ImageService/GenerateImages", '"finished"'),
@@ -70,10 +81,11 @@ def example(word: str) -> tuple[str, str]:
 )
 async def test_examples_run(suite: Suite, person: Person, tmp_path: Path, word: str, shows: str) -> None:
     """Ensures that what the README shows works."""
+    draw_given(tmp_path)
     assert shows in await run(*example(word), suite, person, tmp_path)
     assert all(is_png(picture) for picture in list_files(tmp_path))
 
 
 async def test_no_example_is_left_out() -> None:
     """Ensures that an example added to the README is run here."""
-    assert len(EXAMPLES) == 6
+    assert len(EXAMPLES) == 7
