@@ -44,7 +44,7 @@ async def run(language: str, text: str, suite: Suite, person: Person, folder: Pa
 
 def list_files(folder: Path) -> list[Path]:
     """What an example wrote."""
-    return list(folder.iterdir())
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def is_png(path: Path) -> bool:
