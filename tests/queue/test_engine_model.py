@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 
 from mezzotint.queue import transitions
 from mezzotint.queue.engine import Engine, JobQuery
-from mezzotint.queue.job import Failure, FailureClass, Job, JobEvent, JobState, Transition
+from mezzotint.queue.job import Failure, FailureClass, Job, JobEvent, JobState, NewJob, Transition
 from mezzotint.queue.memory_engine import MemoryEngine
 from mezzotint.queue.sqlite_engine import SqliteEngine
 from mezzotint.runtime.errors import MezzotintError, RequestIdReused
@@ -33,6 +34,20 @@ CHANGES: dict[str, Callable[[Job, float], Transition]] = {
     "cancel": lambda job, now: transitions.cancel(job, "enough", now),
     "expire": transitions.expire,
 }
+BODIES: tuple[dict[str, Any], ...] = (
+    {"cost_ms": 1},
+    {"cost_ms": 2, "labels": (("order", "17"),)},
+    {"cost_ms": 1, "not_before": NOW + 1e6},
+)
+
+
+def possible(job: Job, now: float) -> list[Transition]:
+    """The changes that may come next; those that leave the job open more than once, so that jobs live for a while."""
+    changes: list[Transition] = []
+    for change in CHANGES.values():
+        with suppress(MezzotintError, AssertionError):
+            changes.append(change(job, now))
+    return 4 * [change for change in changes if not change.job.state.final] + changes
 
 
 class EngineMachine(RuleBasedStateMachine):
@@ -47,7 +62,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.engine: Engine = self.do(self.open()) if self.sqlite else MemoryEngine()
         self.jobs: dict[str, Job] = {}
         self.events: dict[str, list[JobEvent]] = {}
-        self.requests: dict[tuple[str, str], tuple[str, int]] = {}
+        self.requests: dict[tuple[str, str], tuple[str, NewJob]] = {}
         self.now = NOW
 
     async def open(self) -> SqliteEngine:
@@ -65,12 +80,12 @@ class EngineMachine(RuleBasedStateMachine):
         self.runner.close()
         self.folder.cleanup()
 
-    @rule(account=st.sampled_from("ab"), request=st.integers(0, 3), cost_ms=st.sampled_from((1, 2)), peak=st.booleans())
-    def enqueue(self, account: str, request: int, cost_ms: int, peak: bool) -> None:
-        asked = new(f"r{request}", account_id=account, cost_ms=cost_ms)
+    @rule(account=st.sampled_from("ab"), request=st.integers(0, 3), body=st.sampled_from(BODIES), peak=st.booleans())
+    def enqueue(self, account: str, request: int, body: dict[str, Any], peak: bool) -> None:
+        asked = new(f"r{request}", account_id=account, **body)
         made = transitions.accept(asked, f"job_{len(self.jobs)}", self.now, "a peak" if peak else "")
         earlier = self.requests.get((account, asked.request_id))
-        if earlier and earlier[1] != cost_ms:
+        if earlier and earlier[1] != asked:
             with pytest.raises(RequestIdReused):
                 self.do(admit(self.engine, made, asked))
             return
@@ -81,22 +96,23 @@ class EngineMachine(RuleBasedStateMachine):
             return
         assert kept.job == replace(made.job, number=kept.job.number)
         assert kept.job.number > max((job.number for job in self.jobs.values()), default=0)
-        self.requests[account, asked.request_id] = (kept.job.job_id, cost_ms)
+        self.requests[account, asked.request_id] = (kept.job.job_id, asked)
         self.jobs[kept.job.job_id] = kept.job
         self.events[kept.job.job_id] = [made.event]
 
-    @precondition(lambda self: self.jobs)
-    @rule(data=st.data(), name=st.sampled_from(sorted(CHANGES)))
-    def change(self, data: st.DataObject, name: str) -> None:
-        job = self.jobs[data.draw(st.sampled_from(sorted(self.jobs)[-3:]))]
-        try:
-            change = CHANGES[name](job, self.now)
-        except (MezzotintError, AssertionError):
-            return
+    @precondition(lambda self: self.unfinished())
+    @rule(data=st.data())
+    def change(self, data: st.DataObject) -> None:
+        job = data.draw(st.sampled_from(self.unfinished()[-3:]))
+        change = data.draw(st.sampled_from(possible(job, self.now)))
         self.now += 1
-        self.do(self.engine.start(change) if name == "start" else self.engine.commit(change))
+        running = change.job.state is JobState.RUNNING
+        self.do(self.engine.start(change) if running else self.engine.commit(change))
         self.jobs[job.job_id] = change.job
         self.events[job.job_id].append(change.event)
+
+    def unfinished(self) -> list[Job]:
+        return [job for job in self.jobs.values() if not job.state.final]
 
     @precondition(lambda self: self.sqlite)
     @rule()
@@ -104,8 +120,7 @@ class EngineMachine(RuleBasedStateMachine):
         assert isinstance(self.engine, SqliteEngine)
         self.do(self.engine.close())
         self.engine = self.do(self.open())
-        unfinished = [job for job in self.jobs.values() if not job.state.final]
-        assert self.do(self.engine.recover()) == unfinished
+        assert self.do(self.engine.recover()) == self.unfinished()
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data(), account=st.sampled_from(("", "a", "b")), states=st.sets(st.sampled_from(JobState)))

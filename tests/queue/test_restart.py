@@ -16,11 +16,12 @@ from pathlib import Path
 import grpc
 import pytest
 
-from mezzotint.api.queue.v1 import job_pb2
+from mezzotint.api.queue.v1 import job_pb2, queue_pb2
 from mezzotint.queue.app import run
 from mezzotint.queue.engine import StoreUnavailable
 from mezzotint.runtime.tls import Authority
 from tests.queue.wire import Caller, queue_server, settings, within
+from tests.support.clock import ManualClock
 
 
 @asynccontextmanager
@@ -130,6 +131,50 @@ async def test_an_orderly_restart_keeps_leases_too(data: Path, authority: Author
         assert list((await worker.hello(lease.ref)).held) == [lease.ref]
         assert (await worker.complete(lease)).accepted
         assert (await queue.get(job.job_id)).attempt == 1
+
+
+async def test_a_retry_waits_for_its_backoff_across_a_restart(data: Path, authority: Authority, clock: ManualClock) -> None:
+    """Ensures that a restart gives a job that has just failed no attempt at once, and takes none from it."""
+    times = {"backoff_seconds": 60.0, "lease_seconds": 600.0}
+    async with queue_server(data, authority, clock, **times) as queue:
+        job = await queue.enqueue()
+        worker = queue.worker()
+        await worker.hello(credit=1)
+        assert (await worker.fail(await worker.lease(), job_pb2.FAILURE_CLASS_RETRYABLE)).accepted
+        failed = await queue.get(job.job_id)
+        assert 30 <= failed.not_before.ToNanoseconds() / 1e9 - clock.now() <= 60
+    async with queue_server(data, authority, clock, **times) as queue:
+        assert await queue.get(job.job_id) == failed
+        worker = queue.worker()
+        await worker.hello(credit=2)
+        clock.advance(29)
+        other = await queue.enqueue("r2")
+        assert (await worker.lease()).ref.job_id == other.job_id
+        assert await queue.get(job.job_id) == failed
+        clock.advance(32)
+        assert (await worker.lease()).job.attempt == 2
+
+
+async def test_the_wait_of_a_job_for_later_begins_at_its_time(data: Path, authority: Authority, clock: ManualClock) -> None:
+    """Ensures that jobs whose time came just before a restart do not look as if they had waited since they were asked for."""
+    moment = {"seconds": int(clock.now()) + 3600}
+    async with queue_server(data, authority, clock) as queue:
+        jobs = [await queue.enqueue(f"r{number}", tier="pro", not_before=moment) for number in range(20)]
+        clock.advance(3601)
+        for job in jobs:
+            async for response in queue.watch(job.job_id):
+                if response.event.HasField("queued"):
+                    break
+    async with queue_server(data, authority, clock) as queue:
+        worker = queue.worker()
+        await worker.hello(credit=20)
+        for _ in jobs:
+            await worker.lease()
+        async for found in queue.stats(0.1):
+            if found.paid_wait_p95.ToMilliseconds():
+                break
+        assert 1000 <= found.paid_wait_p95.ToMilliseconds() <= 2000
+        assert found.peak_mode == queue_pb2.PEAK_MODE_NORMAL
 
 
 async def test_a_second_queue_on_the_same_data_does_not_start(data: Path, authority: Authority) -> None:
