@@ -7,6 +7,7 @@ as for many.
 
 import asyncio
 import queue
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -24,6 +25,8 @@ GATHER_SECONDS = 0.002
 # While each further wait brings as many again, up to so many of them: a commit takes the time of some calls, and costs more of
 # it the more calls there are.
 GATHERINGS_MAX = 4
+# A wait that ends so much too late says that the event loop has more to do than it can, so that waiting on delays nobody.
+LATE_SECONDS = 0.001
 
 
 class Inbox:
@@ -94,16 +97,21 @@ class Inbox:
         if self.crowd < CROWD_ITEMS:
             self._loop.call_soon(self._hand_over)
         else:
-            self._loop.call_later(GATHER_SECONDS, self._gather, self._round, 0, GATHERINGS_MAX)
+            self._wait(self._round, GATHERINGS_MAX)
 
-    def _gather(self, of_round: int, before: int, left: int) -> None:
+    def _wait(self, of_round: int, left: int) -> None:
+        due = time.monotonic() + GATHER_SECONDS
+        self._loop.call_later(GATHER_SECONDS, self._gather, of_round, due, self._items, left)
+
+    def _gather(self, of_round: int, due: float, before: int, left: int) -> None:
         """A wait is over: hand over what came, or wait for more. What was handed over meanwhile is of an earlier round."""
         if of_round != self._round:
             return
-        if self._items - before < CROWD_ITEMS or left <= 1:
-            self._hand_over()
+        busy = time.monotonic() - due > LATE_SECONDS and self._items - before >= CROWD_ITEMS
+        if busy and left > 1:
+            self._wait(of_round, left - 1)
         else:
-            self._loop.call_later(GATHER_SECONDS, self._gather, of_round, self._items, left - 1)
+            self._hand_over()
 
     def _hand_over(self) -> None:
         """Give the thread what was gathered."""
