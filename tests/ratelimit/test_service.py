@@ -229,8 +229,8 @@ async def test_an_open_reservation_is_of_its_account(serve: Serve) -> None:
         (check(account_id="", images=1), "subject.account_id"),
         (check(account_id="x" * 65, images=1), "subject.account_id"),
         (check(tier="", images=1), "subject.tier"),
-        (check(images=0), "charges.amount"),
-        (check(images=1_000_001), "charges.amount"),
+        (check(images=0), "charges[0].amount"),
+        (check(images=1_000_001), "charges[0].amount"),
         (check(), "charges"),
         (
             pb.CheckRequest(

@@ -9,6 +9,9 @@ from buf.validate import validate_pb2
 from mezzotint.runtime.errors import FieldInvalid, FieldViolation
 from mezzotint.runtime.interceptors.pipeline import Call, Layer
 
+# More are counted and not named: an answer longer than 8 KiB of metadata reaches nobody.
+VIOLATIONS_MAX = 16
+
 
 class ValidationLayer(Layer):
     """Refuses messages that break a rule, naming every field at fault."""
@@ -45,16 +48,25 @@ def has_rules(kind: Descriptor) -> bool:
 
 
 def validate(message: Any) -> None:
-    """Raise FieldInvalid, with one violation a broken rule, unless `message` keeps all rules of the contract."""
+    """Raise FieldInvalid, with a violation for each of the first broken rules, unless `message` keeps all of the contract."""
     broken = protovalidate.collect_violations(message)
     if broken:
-        violations = [FieldViolation(path(violation), violation.proto.message) for violation in broken]
-        raise FieldInvalid("; ".join(f"{v.field}: {v.description}" for v in violations), violations=violations)
+        violations = [FieldViolation(path(violation), violation.proto.message) for violation in broken[:VIOLATIONS_MAX]]
+        told = "; ".join(f"{v.field}: {v.description}" for v in violations)
+        more = f"; and {len(broken) - VIOLATIONS_MAX:,} more" if len(broken) > VIOLATIONS_MAX else ""
+        raise FieldInvalid(told + more, violations=violations)
 
 
 def path(violation: protovalidate.Violation) -> str:
-    """Where the violation is: "spec.prompt". Rules on whole messages have the name of the field they are about as their id."""
+    """Where the violation is: "jobs[3].kind". Rules on whole messages have the name of the field they are about as their id."""
     proto = violation.proto
-    names = [element.field_name for element in proto.field.elements] if proto.field else []
+    names = [step(element) for element in proto.field.elements] if proto.field else []
     whole = proto.rule is None and proto.rule_id != "required"
     return ".".join([*names, proto.rule_id] if whole else names)
+
+
+def step(element: Any) -> str:
+    """One part of a path: a field, with the place in it where it has many."""
+    name: str = element.field_name
+    place = element.subscript
+    return f"{name}[{place.value}]" if place and place.field == "index" else name
