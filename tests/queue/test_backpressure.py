@@ -7,9 +7,10 @@ from functools import partial
 from mezzotint.api.queue.v1 import work_pb2
 from mezzotint.queue import transitions
 from mezzotint.queue.background import Background
-from mezzotint.queue.job import JobState
+from mezzotint.queue.job import Job, JobState
+from mezzotint.queue.memory_engine import MemoryEngine
 from mezzotint.queue.watching import PICTURES_MAX, Progress, Sight
-from mezzotint.queue.work_stream import WorkStream
+from mezzotint.queue.work_stream import ENDS_MAX, WorkStream
 from mezzotint.queue.worker import OUTBOX_MAX
 from tests.queue.inside import floor, start
 from tests.queue.records import NOW, new
@@ -45,6 +46,43 @@ async def test_a_worker_that_never_reads_is_held_in_bounds(clock: ManualClock) -
         await asyncio.sleep(0)
     assert inside.ledger.hot(job.job_id) == job
     await responses.aclose()
+    await background.close()
+
+
+class StuckEngine(MemoryEngine):
+    """Finds no job until `go` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = asyncio.Event()
+
+    async def find(self, job_id: str) -> tuple[Job, bytes]:
+        await self.go.wait()
+        return await super().find(job_id)
+
+
+async def test_a_worker_that_says_the_same_again_and_again_is_held_in_bounds(clock: ManualClock) -> None:
+    """Ensures that each end that is not answered yet counts, also of the same lease, and that all are answered at last."""
+    background, engine, taken = Background(), StuckEngine(), 0
+
+    async def requests() -> AsyncIterator[work_pb2.WorkRequest]:
+        nonlocal taken
+        yield work_pb2.WorkRequest(hello=work_pb2.Hello(worker_id="w1", kinds=["image.generate"]))
+        unknown = work_pb2.LeaseRef(job_id="job_unknown", fencing_token=1)
+        while taken < 3 * ENDS_MAX:
+            taken += 1
+            yield work_pb2.WorkRequest(completions=completing(work_pb2.Complete(lease=unknown)))
+
+    responses = WorkStream(floor(clock, background, engine), requests()).run()
+    assert (await anext(responses)).WhichOneof("message") == "welcome"
+    before = -1
+    while taken != before:
+        before = taken
+        for _ in range(50):
+            await asyncio.sleep(0)
+    assert taken == ENDS_MAX + 1
+    engine.go.set()
+    assert sum([len(response.settled.settlements) async for response in responses]) == 3 * ENDS_MAX
     await background.close()
 
 

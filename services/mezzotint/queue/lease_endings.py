@@ -39,30 +39,32 @@ class LeaseEndings:
         self.eased = asyncio.Event()
         """Set when a worker may have less to do than before."""
 
-    def end(self, worker: Worker, ref: LeaseRef, decide: Decide) -> None:
-        """The worker ended a lease, in the way `decide` says: keep that, and answer with what became of it.
+    def end(self, worker: Worker, ref: LeaseRef, decide: Decide, *, done: bool = False) -> None:
+        """The worker ended a lease, in the way `decide` says, `done`: with a result: keep that, and answer what became of it.
 
         From now on no silence and no heartbeat of the worker can end the lease otherwise.
         """
-        worker.settling.add(ref)
+        worker.settling[ref] += 1
         if self._leases.holds(ref, worker.worker_id):
             self._leases.release(ref)
-        self._ledger.change_soon(ref.job_id, decide, partial(self._ended, worker, ref, decide))
+        self._ledger.change_soon(ref.job_id, decide, partial(self._ended, worker, ref, decide, done))
 
-    def _ended(self, worker: Worker, ref: LeaseRef, decide: Decide, outcome: tuple[Job, Any] | BaseException) -> None:
+    def _ended(
+        self, worker: Worker, ref: LeaseRef, decide: Decide, done: bool, outcome: tuple[Job, Any] | BaseException
+    ) -> None:
         if isinstance(outcome, BaseException):
-            self._background.spawn(self._end_after_all(worker, ref, decide))
+            self._background.spawn(self._end_after_all(worker, ref, decide, done))
         else:
             self._answer(worker, Settlement(ref, accepted=True))
 
-    async def _end_after_all(self, worker: Worker, ref: LeaseRef, decide: Decide) -> None:
+    async def _end_after_all(self, worker: Worker, ref: LeaseRef, decide: Decide, done: bool) -> None:
         """The end could not be kept at once: either it never can, or it is kept as soon as there is room."""
         settlement = Settlement(ref, accepted=True)
         try:
             await self._ledger.insist(ref.job_id, decide)
         except (JobFinished, JobNotFound, LeaseStale) as error:
             reason = JobFinished.reason if isinstance(error, JobFinished) else LeaseStale.reason
-            again = await self._settled_before(worker, ref)
+            again = done and await self._settled_before(worker, ref)
             if not again:
                 self._refused(reason)
             settlement = Settlement(ref, accepted=again, reason="" if again else reason)
@@ -94,7 +96,7 @@ class LeaseEndings:
             return
 
     async def _settled_before(self, worker: Worker, ref: LeaseRef) -> bool:
-        """The worker says again what was kept when it said so first: its answer was lost on the way."""
+        """The worker sends a result again that was kept when it sent it first: its answer was lost on the way."""
         try:
             job, _ = await self._ledger.get(ref.job_id)
         except JobNotFound:

@@ -131,7 +131,7 @@ class WorkStream:
     def _complete(self, worker: Worker, done: work_pb2.Complete) -> None:
         ref, cost, now = ref_of(done.lease), min(done.cost_ms, COST_MS_MAX) or None, self._floor.clock.now()
         self._floor.endings.end(
-            worker, ref, lambda job: transitions.succeed(job, worker.worker_id, ref.token, done.result, now, cost)
+            worker, ref, lambda job: transitions.succeed(job, worker.worker_id, ref.token, done.result, now, cost), done=True
         )
 
     def _fail(self, worker: Worker, failed: work_pb2.Fail) -> None:

@@ -1,6 +1,7 @@
 """A worker's end of its stream: what it can take, and what is on its way to it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -44,7 +45,7 @@ Message = Leased | Withdrawn | Settlement | DrainOrder
 
 
 class Worker:
-    """One open stream. `starting` counts jobs that are being leased to it, `settling` holds leases whose end is being kept.
+    """One open stream. `starting` counts jobs that are being leased to it, `settling` the ends of leases being kept.
 
     `slots` is how many jobs it says it can work on at once, 0 when it does not; nothing is decided by it.
     """
@@ -56,7 +57,7 @@ class Worker:
         self.draining = False
         self.credits = 0
         self.starting = 0
-        self.settling: set[LeaseRef] = set()
+        self.settling: Counter[LeaseRef] = Counter()
         self.closed = False
         self.error: Exception | None = None
         self._outbox: list[Message] = []
@@ -84,13 +85,15 @@ class Worker:
 
     def settle(self, settlement: Settlement) -> None:
         """Answer the end of a lease."""
-        self.settling.discard(settlement.ref)
+        self.settling[settlement.ref] -= 1
+        if not self.settling[settlement.ref]:
+            del self.settling[settlement.ref]
         self.send(settlement)
         self._settled.set()
 
     async def settled(self, left_max: int) -> None:
-        """Wait until no more than so many ends of leases are still being kept."""
-        while len(self.settling) > left_max:
+        """Wait until no more than so many ends of leases are still being kept; one that is told twice counts twice."""
+        while self.settling.total() > left_max:
             self._settled.clear()
             await self._settled.wait()
 
