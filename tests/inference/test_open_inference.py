@@ -258,16 +258,20 @@ async def test_a_cancelled_call_hurts_nobody(stub: GRPCInferenceServiceAsyncStub
     assert [array_of(each).item() for each in answers] == [2.0 * number for number in range(20)]
 
 
-async def test_what_is_not_served_says_what_to_do(stub: GRPCInferenceServiceAsyncStub) -> None:
-    """Ensures that shared memory, tracing and logging end as UNIMPLEMENTED with a way out."""
+@pytest.mark.parametrize(
+    "name", [f"{memory}SharedMemory{verb}" for memory in ("System", "Cuda") for verb in ("Status", "Register", "Unregister")]
+)
+async def test_shared_memory_is_not_served(stub: GRPCInferenceServiceAsyncStub, name: str) -> None:
+    """Ensures that each of its calls ends as UNIMPLEMENTED with a way out."""
     with pytest.raises(MethodUnknown, match="send tensors in raw_input_contents"):
-        await calls.call(stub.SystemSharedMemoryRegister, unserved_pb2.SystemSharedMemoryRegisterRequest())
-    with pytest.raises(MethodUnknown, match="send tensors in raw_input_contents"):
-        await calls.call(stub.CudaSharedMemoryStatus, unserved_pb2.CudaSharedMemoryStatusRequest())
+        await calls.call(getattr(stub, name), getattr(unserved_pb2, f"{name}Request")())
+
+
+@pytest.mark.parametrize("name", ["TraceSetting", "LogSettings"])
+async def test_tracing_and_logging_are_not_served(stub: GRPCInferenceServiceAsyncStub, name: str) -> None:
+    """Ensures that each ends as UNIMPLEMENTED and says where they are set."""
     with pytest.raises(MethodUnknown, match="the server's environment"):
-        await calls.call(stub.TraceSetting, unserved_pb2.TraceSettingRequest())
-    with pytest.raises(MethodUnknown, match="the server's environment"):
-        await calls.call(stub.LogSettings, unserved_pb2.LogSettingsRequest())
+        await calls.call(getattr(stub, name), getattr(unserved_pb2, f"{name}Request")())
 
 
 async def test_others_are_not_admitted(settings: InferenceSettings, authority: Authority, tensors: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -99,6 +100,54 @@ async def test_unload_that_nobody_waits_for_still_happens(repository: Repository
             assert new is not old
     assert let_go == [old]
     assert repository.serves_default
+
+
+class Gate:
+    """Opens models once it is told to."""
+
+    def __init__(self) -> None:
+        self.began, self.go = threading.Event(), threading.Event()
+
+    def open(self, folder: Path) -> OnnxEngine:
+        """The model, after a wait."""
+        self.began.set()
+        assert self.go.wait(GUARD_SECONDS)
+        return OnnxEngine(folder, threads=1, rows_max=2)
+
+
+async def test_a_load_goes_on_without_its_caller(models: Path, let_go: list[Engine]) -> None:
+    """A model whose load was given up is loaded all the same, and can be unloaded: nothing holds memory unseen."""
+    gate, memory = Gate(), Memory(1000 * MIB, 1000 * MIB)
+    with ThreadPoolExecutor(1) as pool:
+        repository = Repository(models, "tiny", gate.open, pool, memory=memory, let_go=let_go.append)
+        loading = asyncio.create_task(repository.load("tiny"))
+        await asyncio.to_thread(gate.began.wait, GUARD_SECONDS)
+        loading.cancel()
+        await asyncio.wait([loading])
+        gate.go.set()
+        assert (await asyncio.wait_for(repository.load("tiny"), GUARD_SECONDS)).loaded
+        await asyncio.wait_for(repository.unload("tiny"), GUARD_SECONDS)
+    assert (memory.held, len(let_go)) == (0, 1)
+
+
+async def test_an_unload_while_a_load_replaces_lets_go_once(models: Path, let_go: list[Engine]) -> None:
+    """The old model is let go of once, and the new one is served."""
+    gate = Gate()
+    gate.go.set()
+    with ThreadPoolExecutor(1) as pool:
+        repository = Repository(models, "tiny", gate.open, pool, let_go=let_go.append)
+        await repository.load("tiny")
+        write_tiny_model_again(models / "tiny", steps_default=7)
+        gate.began.clear()
+        gate.go.clear()
+        loading = asyncio.create_task(repository.load("tiny"))
+        await asyncio.to_thread(gate.began.wait, GUARD_SECONDS)
+        await asyncio.wait_for(repository.unload("tiny"), GUARD_SECONDS)
+        gate.go.set()
+        assert (await asyncio.wait_for(loading, GUARD_SECONDS)).loaded
+        assert len(let_go) == 1
+        with repository.use("tiny") as engine:
+            assert engine not in let_go
 
 
 def version(models: Path, number: str, name: str = "many") -> Path:

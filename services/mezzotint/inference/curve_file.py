@@ -23,7 +23,7 @@ class Curve(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    model: str = Field(min_length=1, max_length=128)
+    model: str = Field(min_length=1, max_length=160)
     shape: str = Field(pattern=r"^\d{1,6}(x\d{1,6}){0,3}$")
     device: str = Field(min_length=1, max_length=256)
     rows_max: Rows
@@ -68,9 +68,12 @@ class CurveFile:
         content = Curves(format=1, curves=[*kept, new][-CURVES_MAX:]).model_dump_json(indent=1)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with tempfile.NamedTemporaryFile("w", dir=self._path.parent, prefix=".curves-", delete=False) as file:
-                file.write(content)
-            Path(file.name).replace(self._path)
+            # Not left behind on a full disk: it has its own name until it is whole.
+            with tempfile.TemporaryDirectory(dir=self._path.parent, prefix=".curves-") as folder:
+                file = Path(folder, self._path.name)
+                file.touch(mode=0o600)
+                file.write_text(content)
+                file.replace(self._path)
         except OSError as error:
             log.warning("t(batch) cannot be kept; it is measured again at the next start", file=str(self._path), why=str(error))
 

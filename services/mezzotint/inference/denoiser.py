@@ -43,7 +43,7 @@ class Denoiser:
         if fixed and self._card.size_range:
             raise invalid(
                 self.file,
-                f"input {name} fixes a side to {fixed[0]} cells; leave both open, or set _mezzotint.size_step to 0 in "
+                f"input {name} fixes a side to {fixed[0]} cells; leave both open, or set _mezzotint.size_range to null in "
                 "model_index.json so that one size is drawn",
             )
 

@@ -142,9 +142,9 @@ class DenoisingLoop:
 
     async def _draw(self, batch: Batch) -> None:
         """Make one call and tell what came of it."""
-        lane = self._seat(batch)
         slots = [seat.slot for seat in batch.seats]
         try:
+            lane = self._seat(batch)
             stepped = await asyncio.get_running_loop().run_in_executor(self._thread, lane.step, slots)
         except MezzotintError as error:
             log.error("a step failed", shape=batch.shape, rows=sum(seat.ticket.rows for seat in batch.seats), error=str(error))

@@ -36,7 +36,7 @@ class Memory:
     @property
     def held(self) -> int:
         """What all models hold."""
-        return sum(hold.size for hold in self._holds.values())
+        return sum(hold.size for hold in list(self._holds.values()))
 
     @contextmanager
     def loading(self, name: str, folder: Path) -> Iterator[Hold]:

@@ -31,7 +31,9 @@ class OpenInference:
         with self._repository.use(request.model_name, request.model_version) as runner:
             decoded = await self._decode(request, runner)
             outputs = await runner.run(decoded)
-            if sum(each.nbytes for each in outputs) <= INLINE_BYTES_MAX:
+            # How long texts are an array of them does not say.
+            texts = any(each.dtype.hasobject for each in outputs)
+            if not texts and sum(each.nbytes for each in outputs) <= INLINE_BYTES_MAX:
                 return encode(request, runner.model, decoded.outputs, outputs)
             work = partial(encode, request, runner.model, decoded.outputs, outputs)
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)

@@ -71,6 +71,7 @@ class Repository:
         self._loaded: dict[str, Loaded] = {}
         # Models on their way out: unloaded for new requests, still in use by older ones.
         self._leaving: list[Loaded] = []
+        self._loads: set[asyncio.Task[Listed]] = set()
         self._loading = asyncio.Lock()
 
     @property
@@ -85,18 +86,8 @@ class Repository:
     async def listed(self) -> list[Listed]:
         """Every model of the folder, by name."""
         return await asyncio.get_running_loop().run_in_executor(
-            self._pool, lambda: [self._look_at(name) for name in self.names()]
+            self._pool, lambda: [look_at(self._folder, name, self._loaded.get(name)) for name in self.names()]
         )
-
-    def _look_at(self, name: str) -> Listed:
-        """What a model says of itself: the loaded one, else its folder. Reads the disk."""
-        loaded = self._loaded.get(name)
-        if loaded is not None:
-            return Listed(name, loaded.engine.card, loaded=True)
-        try:
-            return Listed(name, read_card(model_folder.folder_of(self._folder, name)), loaded=False)
-        except ModelInvalid:
-            return Listed(name, None, loaded=False)
 
     @contextmanager
     def use(self, name: str) -> Iterator[Engine]:
@@ -118,18 +109,26 @@ class Repository:
         """Load a model as its folder has it now, whole or not at all; do nothing if that is what is loaded.
 
         A model that is loaded already is replaced: new requests get the new one, those under way end with the old one.
-        Raises ModelNotFound, ModelInvalid, LimitReached; what was loaded stays then.
+        Raises ModelNotFound, ModelInvalid, LimitReached; what was loaded stays then. A load goes on when its caller goes
+        away: its thread would anyway, and nobody would let go of what it made.
         """
+        loading = asyncio.create_task(self._load(name))
+        self._loads.add(loading)
+        loading.add_done_callback(self._loads.discard)
+        return await asyncio.shield(loading)
+
+    async def _load(self, name: str) -> Listed:
         async with self._loading:
             before = self._loaded.get(name)
             loaded = await asyncio.get_running_loop().run_in_executor(self._pool, self._open_folder, name, before)
             if loaded is not before:
                 self._loaded[name] = loaded
                 log.info("model loaded", model=loaded.engine.card.key, replaced=before.engine.card.key if before else "")
-                if before is not None:
+                # It may have been unloaded meanwhile.
+                if before is not None and not before.leaving:
                     self._retire(before)
                 self._changed()
-            return Listed(name, loaded.engine.card, loaded=True)
+            return Listed(name, loaded.engine.card, loaded=self._loaded.get(name) is loaded)
 
     def _open_folder(self, name: str, before: Loaded | None) -> Loaded:
         """A folder's model; `before` if that is it still, or is gone from the disk. Blocks. Raises as `load` does."""
@@ -183,3 +182,13 @@ class Repository:
             loaded.gone.set()
             self._let_go(loaded.engine)
             log.info("model unloaded", model=loaded.engine.card.key)
+
+
+def look_at(models: Path, name: str, loaded: Loaded | None) -> Listed:
+    """What a model says of itself: the loaded one, else its folder among the `models`. Reads the disk."""
+    if loaded is not None:
+        return Listed(name, loaded.engine.card, loaded=True)
+    try:
+        return Listed(name, read_card(model_folder.folder_of(models, name)), loaded=False)
+    except ModelInvalid:
+        return Listed(name, None, loaded=False)

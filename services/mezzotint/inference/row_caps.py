@@ -14,8 +14,10 @@ from mezzotint.inference.curve_file import CurveFile
 from mezzotint.inference.engine import Engine
 from mezzotint.inference.knee import batches, knee_of
 from mezzotint.inference.lane import Picture, shape_of
+from mezzotint.inference.memory import graph_bytes
 from mezzotint.inference.quiet_onnxruntime import onnxruntime
 from mezzotint.runtime import logging
+from mezzotint.runtime.errors import Internal, ModelInvalid
 
 log = logging.get(__name__)
 # Once measuring a model's sizes took so long, the others are taken to be like those.
@@ -49,7 +51,10 @@ class RowCaps:
 
         def opened(folder: Path) -> Engine:
             engine = open_model(folder)
-            caps = {} if self._fixed else self._learn(engine)
+            try:
+                caps = {} if self._fixed else self._learn(engine, folder)
+            except Internal as error:
+                raise ModelInvalid(f"it does not draw a size that it says it draws: {error}") from error
             with self._lock:
                 self._caps[engine] = caps
             return engine
@@ -70,23 +75,25 @@ class RowCaps:
             caps = list(self._caps.values())
         return min((max(each.values()) for each in caps if each), default=self._rows_max)
 
-    def _learn(self, engine: Opened) -> dict[str, int]:
+    def _learn(self, engine: Opened, folder: Path) -> dict[str, int]:
         """The caps of a model by shape."""
         caps: dict[str, int] = {}
         end = time.perf_counter() + SECONDS_MAX
         for size in engine.card.sizes:
             if not caps or time.perf_counter() < end:
                 picture = curve.sample(engine, size)
-                caps[shape_of(picture)] = self._cap(engine, picture)
+                caps[shape_of(picture)] = self._cap(engine, folder, picture)
         return caps
 
-    def _cap(self, engine: Opened, picture: Picture) -> int:
+    def _cap(self, engine: Opened, folder: Path, picture: Picture) -> int:
         """The cap of one shape, measured unless it was before, by this ONNX Runtime on this machine."""
         shape = shape_of(picture)
-        key = (engine.card.key, shape, device_of(engine.device, self._threads), self._rows_max)
+        key = (model_of(engine, folder), shape, device_of(engine.device, self._threads), self._rows_max)
         known = self._file.find(*key)
-        step_ms = known or curve.measure(engine, picture, batches(self._rows_max))
-        if not known:
+        sizes = batches(self._rows_max)
+        step_ms = known or curve.measure(engine, picture, sizes)
+        # One that was cut short, by the clock or by what else the device held then, says nothing of the next start.
+        if not known and len(step_ms) == len(sizes):
             self._file.keep(*key, step_ms)
         cap = min(self._rows_max, knee_of(step_ms))
         for rows, ms in step_ms.items():
@@ -94,6 +101,11 @@ class RowCaps:
         told = {str(rows): round(ms, 1) for rows, ms in step_ms.items()}
         log.info("rows of one call", model=engine.card.key, shape=shape, rows=cap, step_ms=told, measured=not known)
         return cap
+
+
+def model_of(engine: Engine, folder: Path) -> str:
+    """What t(batch) of a model is kept by: other graphs under the same name and version are another model."""
+    return f"{engine.card.key}, {graph_bytes(folder)} bytes"
 
 
 def volume(shape: str) -> int:

@@ -1,7 +1,7 @@
 """The folder of tensor models, <model>/<version>/model.onnx: what is there, what is loaded, and changing that under load."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +14,8 @@ from mezzotint.runtime.errors import ModelInvalid, ModelNotFound
 
 log = logging.get(__name__)
 NOT_LOADED = "it is not loaded"
+# More names are counted and not told.
+NAMES_MAX = 16
 
 
 @dataclass
@@ -121,7 +123,7 @@ class TensorRepository:
     def _found(self, name: str) -> Served:
         served = self._served.get(name)
         if served is None:
-            listed = ", ".join(sorted(self._served))
+            listed = named(sorted(self._served))
             raise ModelNotFound(f"no tensor model {name!r} is loaded; loaded: {listed or 'none'}", metadata={"models": listed})
         return served
 
@@ -145,10 +147,16 @@ class TensorRepository:
             log.info("tensor model let go", model=name, versions=sorted(served.runners))
 
 
+def named(names: Sequence[str]) -> str:
+    """The first names, and how many more there are: a longer answer would reach nobody."""
+    more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
+    return ", ".join(names[:NAMES_MAX]) + more
+
+
 def _chosen(served: Served, name: str, version: str) -> TensorRunner:
     """A version of a loaded model ("": the latest). Raises ModelNotFound."""
     number = tensor_folder.version_of(version) if version else max(served.runners)
     if number not in served.runners:
-        listed = ", ".join(str(each) for each in sorted(served.runners))
+        listed = named([str(each) for each in sorted(served.runners)])
         raise ModelNotFound(f"version {version!r} of {name!r} is not loaded; loaded: {listed}", metadata={"versions": listed})
     return served.runners[number]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from mezzotint.inference.tensor_batcher import Batcher, Key
 from mezzotint.inference.tensor_call import Result, Spent, TensorRequest, call
 from mezzotint.inference.tensor_model import TensorModel
-from mezzotint.inference.tensor_pace import TINY_SECONDS, Pace
+from mezzotint.inference.tensor_pace import SHORT_SECONDS, TINY_SECONDS, Pace
 from mezzotint.inference.tensor_statistics import TensorStatistics
 from mezzotint.inference.tensor_types import Array
 from mezzotint.runtime.errors import JobExpired
@@ -78,7 +78,12 @@ class TensorRunner:
 
     def _may_go_at_once(self, request: TensorRequest) -> bool:
         """Whether nobody is to be waited for, and the call is tiny."""
-        return not (self._delay or self._batcher.size or self._calls) and self._pace.is_short(_kind([request]), TINY_SECONDS)
+        return not (self._delay or self._batcher.size or self._calls) and self._is_short([request], TINY_SECONDS)
+
+    def _is_short(self, requests: Sequence[TensorRequest], seconds: float = SHORT_SECONDS) -> bool:
+        """Whether such calls have proved to be short. Those with texts never do: shapes do not tell how long these are."""
+        texts = any(each.dtype.hasobject for each in requests[0].inputs.values())
+        return not texts and self._pace.is_short(_kind(requests), seconds)
 
     def _at_once(self, request: TensorRequest, now: float) -> list[Array]:
         """The outputs of a call so tiny that waiting for company, or one turn of the loop, would take longer."""
@@ -109,7 +114,7 @@ class TensorRunner:
                     JobExpired(f"the call did not begin within the timeout of {over.request.timeout:g} s")
                 )
         while self._calls < self.model.settings.instances and (batch := self._batcher.take(now)):
-            if self._pace.is_short(_kind([each.request for each in batch])):
+            if self._is_short([each.request for each in batch]):
                 self._finish(batch, call(self.model, [each.request for each in batch]))
                 # One at a time: the loop has others to serve between them.
                 if self._batcher.size:

@@ -45,12 +45,14 @@ class TensorSettings:
 def read_settings(folder: Path) -> TensorSettings:
     """The settings of a model's folder. Raises ModelInvalid, with the line and what to write there."""
     path = folder / FILE
-    if not path.exists():
-        return TensorSettings()
-    if not path.is_file():
-        raise invalid(FILE, "it is not a file")
     try:
+        if not path.exists():
+            return TensorSettings()
+        if not path.is_file():
+            raise invalid(FILE, "it is not a file")
         return _parse(StrictYaml.read(path, "model settings file"))
+    except OSError as error:
+        raise invalid(FILE, f"it cannot be looked at: {error.strerror}") from error
     except StartRefused as error:
         raise ModelInvalid(str(error), metadata={"file": FILE}) from error
 
