@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from mezzotint.gateway.http.edits import FORM_BYTES_MAX
+from mezzotint.gateway.http.form_room import FORMS_AT_ONCE
 from mezzotint.runtime import probe
 from mezzotint_client.plan import SERVICES
 from tests.deploy.files import Tree, compose, containers, final_stage, mounts, project, settings_of
@@ -138,13 +140,23 @@ def test_each_reads_its_own_certificate_and_no_other(name: str) -> None:
     assert mounts(containers()[INIT])[f"tls-{name}"] == (f"/issued/{name}", "rw")
 
 
-def test_what_is_kept_has_one_owner_and_pictures_have_one_writer() -> None:
-    """Ensures that no two containers write one volume."""
+def test_what_is_kept_has_one_owner_but_the_pictures() -> None:
+    """Ensures that no two containers write one volume but that of pictures: those drawn and those that came."""
     writers: dict[str, list[str]] = {}
     for name, each in containers().items():
         for volume, (_, mode) in mounts(each).items():
             if mode == "rw":
                 writers.setdefault(volume, []).append(name)
-    assert {volume: names for volume, names in writers.items() if len(names) > 1} == {}
-    assert writers["pictures"] == ["inference"]
+    shared = {volume: names for volume, names in writers.items() if len(names) > 1}
+    assert shared == {"pictures": ["inference", "gateway"]}
     assert set(writers) == set(compose()["volumes"])
+
+
+def test_the_gateway_has_room_for_the_pictures_that_come() -> None:
+    """Ensures that it may write them to the store, and that all forms it receives at once fit its /tmp."""
+    gateway = containers()["gateway"]
+    assert "pictures:/data/images" in gateway["volumes"]
+    (tmp,) = gateway["tmpfs"]
+    size = re.fullmatch(r"/tmp:size=(\d+)m,mode=1777", tmp)
+    assert size
+    assert int(size[1]) * 1024 * 1024 >= FORMS_AT_ONCE * FORM_BYTES_MAX

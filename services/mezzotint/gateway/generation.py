@@ -66,7 +66,7 @@ class Generation:
         self._ports = ports
         # Without one of the client's, one of our own: the gateway itself may have to ask the queue twice.
         self._request_id = request.request_id or ports.new_id("req")
-        # Up to 16 MiB, which are not to stay in memory until the pictures are drawn.
+        # Up to 16 MiB, which are not to stay in memory until the pictures are drawn; the message of a gRPC call does.
         self._inputs = moved_out(request.spec, caller.account_id, self._request_id)
         self._spec = specs.sealed(request.spec, caller.account_id, request.request_id, ports.randbelow)
         # The same for a call and its retries, of one account and with one body.

@@ -54,5 +54,6 @@ def digest(*parts: str | bytes) -> bytes:
     whole = hashlib.blake2b(digest_size=32)
     for part in parts:
         encoded = part.encode() if isinstance(part, str) else part
-        whole.update(len(encoded).to_bytes(8, "big") + encoded)
+        whole.update(len(encoded).to_bytes(8, "big"))
+        whole.update(encoded)
     return whole.digest()

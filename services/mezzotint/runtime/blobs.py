@@ -22,7 +22,7 @@ class Blobs:
             return cls(from_url(url))
         folder = data / "images"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return cls(LocalStore(folder))
+        return cls(LocalStore(folder, automatic_cleanup=True))
 
     async def put(self, key: str, content: bytes) -> None:
         """Store `content` under `key`, replacing what was there. Raises StorageFull."""

@@ -1,6 +1,6 @@
 """POST /v1/images/edits and /v1/images/variations: forms with a picture, and perhaps a mask."""
 
-import asyncio
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,10 +15,11 @@ from mezzotint.api.images.v1 import images_pb2
 from mezzotint.gateway.http.connection import in_time, limited, while_connected
 from mezzotint.gateway.http.edit_schema import EditRequest, VariationRequest, asked_in
 from mezzotint.gateway.http.errors import HttpError
+from mezzotint.gateway.http.form_room import FormRoom
 from mezzotint.gateway.http.images import IDEMPOTENCY_KEY, whole
 from mezzotint.gateway.http.parts import Parts
 from mezzotint.gateway.http.stream import EventStream
-from mezzotint.runtime.errors import ServerOverloaded
+from mezzotint.runtime.errors import StorageFull
 from mezzotint.runtime.interceptors.validation import validate
 
 # Two pictures of 8 MiB, as the contract has it, and what stands around them.
@@ -27,18 +28,16 @@ FORM_SECONDS_MAX = 120.0
 FIELDS_MAX, FIELD_BYTES_MAX = 32, 64 * 1024
 # One more than may be used, so that a second image is refused by its name.
 FILES_MAX = 3
-FORMS_AT_ONCE = 32
-RETRY_AFTER_SECONDS = 2.0
 
 
 def routes(parts: Parts) -> APIRouter:
     """The routes of pictures made from pictures."""
     router = APIRouter(tags=["images"])
-    room = asyncio.Semaphore(FORMS_AT_ONCE)
+    room = FormRoom()
 
     async def draw(request: Request, kind: type[EditRequest]) -> Response:
         caller = await parts.admit(request, "GenerateImages")
-        async with form_of(request, room) as form:
+        async with form_of(request, room, caller.account_id) as form:
             asked, spec = await asked_in(form, kind)
         message = images_pb2.GenerateImagesRequest(request_id=request.headers.get(IDEMPOTENCY_KEY, ""), spec=spec)
         validate(message)
@@ -60,20 +59,15 @@ def routes(parts: Parts) -> APIRouter:
 
 
 @asynccontextmanager
-async def form_of(request: Request, room: asyncio.Semaphore) -> AsyncIterator[FormData]:
+async def form_of(request: Request, room: FormRoom, account_id: str) -> AsyncIterator[FormData]:
     """The form in the body, whose files are closed after the block. Large files lie on disk, not in memory.
 
     Raises HttpError: 413 when it is larger than 17 MiB, 408 when it takes longer than 120 s, 400 when it is none; and
-    ServerOverloaded when too many are read already.
+    ServerOverloaded when too many are read already; StorageFull when the disk is full.
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise HttpError(400, "Send multipart/form-data with the picture as the file 'image'.", code="invalid_content_type")
-    if room.locked():
-        raise ServerOverloaded(
-            f"{FORMS_AT_ONCE} pictures are being received already; try again in {RETRY_AFTER_SECONDS:g} s",
-            retry_after=RETRY_AFTER_SECONDS,
-        )
-    async with room:
+    with room.place(account_id):
         form = await parsed(request)
         try:
             yield form
@@ -88,6 +82,10 @@ async def parsed(request: Request) -> FormData:
     try:
         async with in_time(FORM_SECONDS_MAX):
             return await parser.parse()
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise StorageFull("there is no room for the pictures of this request; try again later", retry_after=30) from error
     except MultiPartException as error:
         raise HttpError(400, f"The form is broken: {error.message}", code="invalid_form") from None
     except (KeyError, ValueError) as error:
