@@ -11,11 +11,10 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from mezzotint.api.queue.v1 import job_pb2, queue_pb2, work_pb2
-from mezzotint.runtime import statuses
 from mezzotint.runtime.errors import MezzotintError
 from mezzotint.runtime.tls import Authority
 from tests.queue.operating import listed
-from tests.queue.wire import Caller, Worker, completing, new_job, queue_server, refusal, within
+from tests.queue.wire import Caller, Worker, completing, new_job, queue_server, refusal, refused
 
 PERMANENT = job_pb2.FAILURE_CLASS_PERMANENT
 
@@ -25,15 +24,6 @@ async def queue(data: Path, authority: Authority) -> AsyncIterator[Caller]:
     """A running queue whose leases outlive a test."""
     async with queue_server(data, authority, lease_seconds=60.0, grace_seconds=60.0) as caller:
         yield caller
-
-
-async def refused(call: Any) -> MezzotintError:
-    """The error that a call fails with."""
-    try:
-        await within(call)
-    except grpc.RpcError as error:
-        return statuses.from_call(error)
-    raise AssertionError("the call did not fail")
 
 
 async def ended(worker: Worker) -> MezzotintError:

@@ -11,11 +11,9 @@ from typing import Any
 import grpc
 
 from mezzotint.api.queue.v1 import job_pb2, queue_pb2, work_pb2
-from mezzotint.runtime import statuses
-from mezzotint.runtime.errors import MezzotintError
 from mezzotint.runtime.tls import Authority
 from tests.queue.test_restart import process
-from tests.queue.wire import Caller, Worker, completing, new_job, within
+from tests.queue.wire import Caller, Worker, completing, new_job, refused, within
 
 MIB = 1024 * 1024
 # What the server's memory may grow by, whatever it is sent.
@@ -31,15 +29,6 @@ def most_memory(pid: int) -> int:
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     assert found
     return int(found[1]) * 1024
-
-
-async def refused(call: Any) -> MezzotintError:
-    """The error that a call fails with."""
-    try:
-        await within(call)
-    except grpc.RpcError as error:
-        return statuses.from_call(error)
-    raise AssertionError("the call did not fail")
 
 
 async def said(call: Any, message: Any) -> None:

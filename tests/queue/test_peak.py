@@ -97,6 +97,17 @@ def test_the_pace_grows_only_in_calm() -> None:
     assert controller.pace > 1.0
 
 
+def test_without_workers_earlier_waits_say_nothing() -> None:
+    """Ensures that neither mode nor pace moves on what was calm, or loud, before the last worker left."""
+    for wait in (0.1, OBJECTIVE * 3):
+        controller = PeakController(OBJECTIVE)
+        run(controller, 0, 5, wait)
+        before = controller.mode, controller.pace
+        for second in range(5, 60):
+            controller.update(second, waiting=False, served=False)
+        assert (controller.mode, controller.pace) == before
+
+
 def test_without_an_objective_nothing_is_deferred() -> None:
     """Ensures that a policy without a peak has none."""
     assert set(run(PeakController(None), 0, 100, 1e6)) == {PeakMode.NORMAL}

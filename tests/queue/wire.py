@@ -15,6 +15,7 @@ from mezzotint.queue.app import run
 from mezzotint.queue.settings import QueueSettings
 from mezzotint.runtime import statuses
 from mezzotint.runtime.clock import Clock
+from mezzotint.runtime.errors import MezzotintError
 from mezzotint.runtime.tls import Authority
 from tests.support.serving import connect, serving
 
@@ -187,13 +188,18 @@ async def within(awaitable: Awaitable[Value], seconds: float = GUARD_SECONDS) ->
     return await asyncio.wait_for(awaitable, seconds)
 
 
-async def refusal(call: Awaitable[Any]) -> str:
-    """The reason a call fails with."""
+async def refused(call: Awaitable[Any]) -> MezzotintError:
+    """The error that a call fails with."""
     try:
         await within(call)
     except grpc.RpcError as error:
-        return statuses.from_call(error).reason
+        return statuses.from_call(error)
     raise AssertionError("the call did not fail")
+
+
+async def refusal(call: Awaitable[Any]) -> str:
+    """The reason a call fails with."""
+    return (await refused(call)).reason
 
 
 @asynccontextmanager

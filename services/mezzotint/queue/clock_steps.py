@@ -15,6 +15,8 @@ class ClockSteps:
     """Tells when the moments of a job's record are on the steady clock: they are of the wall clock that it was accepted by.
 
     What a job is given, and what it waits, is time that passes; so a step makes nothing too late, and no wait an hour longer.
+    Two things are not known after a step between acceptance and appointment: a job handed back has forgotten its appointment,
+    and one that is admitted late has it converted anew. Their deadlines are then off by the step.
     """
 
     def __init__(self) -> None:

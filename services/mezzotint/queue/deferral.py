@@ -39,7 +39,7 @@ class Deferral:
 
         Under pressure the tiers that can be deferred get their floor and what the others leave.
         """
-        mode = self.peak.update(at, waiting=not served or self._kinds.others_wait(self.tiers))
+        mode = self.peak.update(at, waiting=self._kinds.others_wait(self.tiers), served=served)
         self._kinds.give_way(frozenset() if mode is PeakMode.NORMAL else self.tiers)
 
     def replace(self, policy: Policy) -> None:

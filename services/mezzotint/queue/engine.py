@@ -52,7 +52,8 @@ class Engine(Protocol):
     """Keeps jobs, their payloads, results and events.
 
     Every change is atomic, begins with the call, and is durable when its outcome is there; nothing undoes one that has begun.
-    What is asked for in one call is kept at once or, where the store is full, not at all; what is refused changes nothing.
+    What is asked for in one call is kept at once or, where the disk is full, not at all; at the store's own bound each new job
+    is judged by itself. What is refused changes nothing.
     Changes of one job come one after the other, each when the one before is durable and from the record that it left; the
     engine refuses any other as a defect. Changes and reads raise StoreUnavailable when
     the store has failed; nothing is known then of the change under way, and the process must stop and recover.

@@ -83,10 +83,13 @@ class PeakController:
         """A job of a tier that is not deferred started for the first time, after `wait` seconds."""
         self._window.add(at, wait)
 
-    def update(self, at: float, *, waiting: bool) -> PeakMode:
-        """The mode from now on; `waiting`: jobs of tiers that are not deferred wait, or would: no news is not good news."""
+    def update(self, at: float, *, waiting: bool, served: bool = True) -> PeakMode:
+        """The mode from now on; `waiting`: jobs of tiers that are not deferred wait, so that no news is not good news.
+
+        While nothing is `served` by any worker, earlier waits say nothing: nothing changes.
+        """
         self.p95 = self._window.p95(at)
-        loud, calm = self._weigh(waiting)
+        loud, calm = self._weigh(waiting) if served else (False, False)
         self._loud_since = (at if self._loud_since is None else self._loud_since) if loud else None
         self._calm_since = (at if self._calm_since is None else self._calm_since) if calm else None
         following = self._following(at)

@@ -42,10 +42,6 @@ class TierShares:
         """`name` has no work any more; what it is owed goes to `waiting`, the tiers that still have."""
         self.deficits.give(name, waiting)
 
-    def admit(self, tier: Tier) -> None:
-        """Know one more tier, if it is not known yet."""
-        self.proportions.admit(tier)
-
     def replace(self, tiers: Iterable[Tier]) -> None:
         """Other promises from now on; what the tiers are owed stays. Tiers that are not named any more keep weight 1."""
         self.proportions.replace(tiers)

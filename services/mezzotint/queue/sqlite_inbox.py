@@ -1,8 +1,8 @@
 """Operations on their way from the event loop to the writing thread.
 
 What is asked for in one turn of the event loop is handed over together, so that it costs one wake-up of the thread; when many
-items come at once, what is asked for in GATHER_SECONDS and while as many keep coming, as a commit costs nearly the same for one
-as for many.
+items come at once, what is asked for in GATHER_SECONDS, and longer while the event loop cannot keep up, as a commit costs
+nearly the same for one as for many.
 """
 
 import asyncio
@@ -17,13 +17,12 @@ from mezzotint.queue.sqlite_operations import Group, Operation, refuse, size
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-# A transaction with so many items takes no more; the last hand-over may bring it up to twice as many.
+# A transaction with so many items takes no more; the last hand-overs may bring it up to three times as many.
 BATCH_ITEMS_MAX = 256
 # After a commit of so many items the next is waited for a little, so that more come with it.
 CROWD_ITEMS = 4
 GATHER_SECONDS = 0.002
-# While each further wait brings as many again, up to so many of them: a commit takes the time of some calls, and costs more of
-# it the more calls there are.
+# So many waits in a row at most, each of which brought as many again and ended too late.
 GATHERINGS_MAX = 4
 # A wait that ends so much too late says that the event loop has more to do than it can, so that waiting on delays nobody.
 LATE_SECONDS = 0.001

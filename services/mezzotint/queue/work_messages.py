@@ -42,16 +42,15 @@ def encode_leases(jobs: Iterable[tuple[Job, bytes]]) -> Iterator[work_pb2.WorkRe
         if size and size + len(payload) > LEASES_BYTES_MAX:
             yield response
             response, size = work_pb2.WorkResponse(), 0
-        ref: Any = {"job_id": job.job_id, "fencing_token": job.token}
-        response.leases.leases.add(ref=ref, job=fields_of(job), payload=payload)
+        response.leases.leases.add(ref=_ref_fields(job.job_id, job.token), job=fields_of(job), payload=payload)
         size += len(payload) + LEASE_BYTES
     yield response
 
 
 def settlement_fields(settlement: Settlement) -> Any:
     """What became of the end of a lease."""
-    ref = {"job_id": settlement.ref.job_id, "fencing_token": settlement.ref.token}
-    return {"lease": ref, "accepted": settlement.accepted, "reason": settlement.reason}
+    ref = settlement.ref
+    return {"lease": _ref_fields(ref.job_id, ref.token), "accepted": settlement.accepted, "reason": settlement.reason}
 
 
 def ref_of(message: work_pb2.LeaseRef) -> LeaseRef:
@@ -61,4 +60,9 @@ def ref_of(message: work_pb2.LeaseRef) -> LeaseRef:
 
 def ref_message(ref: LeaseRef) -> work_pb2.LeaseRef:
     """A lease's name as a message."""
-    return work_pb2.LeaseRef(job_id=ref.job_id, fencing_token=ref.token)
+    return work_pb2.LeaseRef(**_ref_fields(ref.job_id, ref.token))
+
+
+def _ref_fields(job_id: str, token: int) -> Any:
+    """A lease's name as fields."""
+    return {"job_id": job_id, "fencing_token": token}
