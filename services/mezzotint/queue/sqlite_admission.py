@@ -1,11 +1,11 @@
 """Which of the jobs that come at once are new, and which were accepted before or cannot be."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import apsw
 from msgspec.structs import replace
 
-from mezzotint.queue import sqlite_changes, sqlite_redrive, sqlite_rows
+from mezzotint.queue import sqlite_changes, sqlite_fresh, sqlite_redrive, sqlite_rows
 from mezzotint.queue.engine import Candidate, Enqueued
 from mezzotint.queue.job import NewJob
 from mezzotint.queue.sqlite_changes import Entry
@@ -21,6 +21,8 @@ FIND_REQUESTS = (
     "SELECT r.account_id, r.request_id, r.number, r.fingerprint FROM ({rows}) v"
     " CROSS JOIN registry r ON r.account_id = v.column1 AND r.request_id = v.column2"
 )
+# Requests that were accepted before, by account and request id: the number of the job and its fingerprint.
+Requests = Mapping[tuple[str, str], tuple[int, bytes]]
 
 
 class Admission:
@@ -32,9 +34,26 @@ class Admission:
 
     def admit(self, connection: apsw.Connection, candidates: Sequence[Candidate]) -> list[Enqueued | MezzotintError]:
         """A group of the writer: what becomes of each."""
-        batch = Batch(connection, self._store, self._room, candidates)
+        kept = _find_requests(connection, [candidate.new for candidate in candidates])
+        batch = Batch(connection, self._store, self._room, kept)
         outcomes = [batch.judge(candidate) for candidate in candidates]
         sqlite_changes.insert(connection, batch.entries)
+        return outcomes
+
+    def admit_at_once(
+        self, connection: apsw.Connection, candidates: Sequence[Candidate]
+    ) -> list[Enqueued | MezzotintError] | None:
+        """The same in one statement, if they are few, all are accepted, and no request was accepted before."""
+        if len(candidates) > sqlite_fresh.ROWS_MAX or any(each.refusal or each.new.redrives for each in candidates):
+            return None
+        batch = Batch(connection, self._store, self._room, {})
+        outcomes = [batch.judge(candidate) for candidate in candidates]
+        if any(isinstance(outcome, MezzotintError) for outcome in outcomes):
+            return None
+        try:
+            sqlite_fresh.insert(connection, batch.entries)
+        except apsw.ConstraintError:
+            return None
         return outcomes
 
 
@@ -56,13 +75,13 @@ class Room:
 
 
 class Batch:
-    """The jobs of one transaction; `entries` are those to be written."""
+    """The jobs of one transaction; `entries` are those to be written. `kept` are requests that were accepted before."""
 
-    def __init__(self, connection: apsw.Connection, store: SqliteStore, room: Room, candidates: Sequence[Candidate]) -> None:
+    def __init__(self, connection: apsw.Connection, store: SqliteStore, room: Room, kept: Requests) -> None:
         self.entries: list[Entry] = []
         self._connection = connection
         self._store = store
-        self._kept = _find_requests(connection, [candidate.new for candidate in candidates])
+        self._kept = kept
         self._made: dict[tuple[str, str], Entry] = {}
         self._room = room
 
@@ -106,7 +125,7 @@ def require_same(made: bytes, fingerprint: bytes, key: tuple[str, str]) -> None:
         raise RequestIdReused(f"request id {key[1]!r} was used for another job; choose a new one")
 
 
-def _find_requests(connection: apsw.Connection, news: Sequence[NewJob]) -> dict[tuple[str, str], tuple[int, bytes]]:
+def _find_requests(connection: apsw.Connection, news: Sequence[NewJob]) -> Requests:
     """The numbers and fingerprints of the jobs that earlier requests with these accounts and ids made."""
     keys = [(new.account_id, new.request_id) for new in news]
     rows = sqlite_rows.read(connection, FIND_REQUESTS, keys)

@@ -55,7 +55,7 @@ class SqliteEngine:
 
     def enqueue(self, candidates: Sequence[Candidate]) -> "asyncio.Future[Sequence[Enqueued | MezzotintError]]":
         """Keep new jobs or find the earlier ones."""
-        return self.writer.submit_all(self._admission.admit, candidates)
+        return self.writer.submit_all(self._admission.admit, self._admission.admit_at_once, candidates)
 
     def start(self, change: Transition) -> "asyncio.Future[bytes]":
         """Make a change to RUNNING and give the payload."""

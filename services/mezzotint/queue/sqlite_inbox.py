@@ -1,57 +1,54 @@
 """Operations on their way from the event loop to the writing thread.
 
-What is asked for in one turn of the event loop is handed over together, so that it costs one wake-up of the thread; when many
-items come at once, what is asked for in GATHER_SECONDS, and longer while the event loop cannot keep up, as a commit costs
-nearly the same for one as for many.
+What is asked for in one turn of the event loop is handed over together, so that it costs one wake-up of the thread. A commit
+costs nearly the same for one item as for many: so new jobs that come fast wait for each other, as nobody works on them yet,
+while the change of a job, which keeps a worker waiting, goes at once and takes along what waits.
 """
 
 import asyncio
+import math
 import queue
 import time
-from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
 
 from mezzotint.queue.engine import StoreUnavailable
-from mezzotint.queue.sqlite_operations import Group, Operation, refuse, size
+from mezzotint.queue.sqlite_operations import Operation, refuse, size
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 # A transaction with so many items takes no more; the last hand-overs may bring it up to three times as many.
 BATCH_ITEMS_MAX = 256
-# After a commit of so many items the next is waited for a little, so that more come with it.
-CROWD_ITEMS = 4
+# New jobs wait for more while they come at this rate, seen over about as long as MEMORY_SECONDS.
+CROWD_PER_SECOND = 1000
+MEMORY_SECONDS = 0.01
 GATHER_SECONDS = 0.002
-# So many waits in a row at most, each of which brought as many again and ended too late.
+# So many waits in a row at most, each of which brought as many more as make it worth while.
 GATHERINGS_MAX = 4
-# A wait that ends so much too late says that the event loop has more to do than it can, so that waiting on delays nobody.
-LATE_SECONDS = 0.001
+WORTH_ITEMS = 4
 
 
 class Inbox:
-    """Filled on the event loop, emptied by one other thread. `crowd` is how many items the last commit had."""
+    """Filled on the event loop, emptied by one other thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._gathered: list[Operation] = []
         self._items = self._round = 0
         self._waiting: queue.SimpleQueue[list[Operation] | None] = queue.SimpleQueue()
-        self._closed = False
-        self.crowd = 0
+        self._closed = self._hurried = False
+        self._crowd = Crowd()
 
-    def put(self, group: Group[Item, Result], items: Sequence[Item], *, single: bool = False) -> "asyncio.Future[Any]":
-        """Have `group` do `items`: the future gives what became of each, or raises what became of the `single` one."""
-        outcome: asyncio.Future[Any] = self._loop.create_future()
+    def put(self, operation: Operation) -> None:
+        """Have an operation done: its outcome tells what became of it."""
         if self._closed:
-            outcome.set_exception(StoreUnavailable("the store does not take changes any more; the server is stopping"))
-            return outcome
-        if not self._gathered:
-            self._hand_over_soon()
-        self._gathered.append(Operation(group, items, outcome, single=single))
-        self._items += len(items)
+            refusal = StoreUnavailable("the store does not take changes any more; the server is stopping")
+            operation.outcome.set_exception(refusal)
+            return
+        items = len(operation.items)
+        if not self._hurried:
+            self._arrange(operation.at_once is not None and self._crowd.joined(items, time.monotonic()))
+        self._gathered.append(operation)
+        self._items += items
         if self._items >= BATCH_ITEMS_MAX:
             self._hand_over()
-        return outcome
 
     def close(self) -> None:
         """Take nothing more; what was taken is still given."""
@@ -92,22 +89,22 @@ class Inbox:
             operations += more
         return operations
 
-    def _hand_over_soon(self) -> None:
-        if self.crowd < CROWD_ITEMS:
+    def _arrange(self, waits: bool) -> None:
+        """See to it that what comes now is handed over: at the end of this turn of the event loop, or after a wait."""
+        if not waits:
+            self._hurried = True
             self._loop.call_soon(self._hand_over)
-        else:
+        elif not self._gathered:
             self._wait(self._round, GATHERINGS_MAX)
 
     def _wait(self, of_round: int, left: int) -> None:
-        due = time.monotonic() + GATHER_SECONDS
-        self._loop.call_later(GATHER_SECONDS, self._gather, of_round, due, self._items, left)
+        self._loop.call_later(GATHER_SECONDS, self._gather, of_round, self._items, left)
 
-    def _gather(self, of_round: int, due: float, before: int, left: int) -> None:
+    def _gather(self, of_round: int, before: int, left: int) -> None:
         """A wait is over: hand over what came, or wait for more. What was handed over meanwhile is of an earlier round."""
         if of_round != self._round:
             return
-        busy = time.monotonic() - due > LATE_SECONDS and self._items - before >= CROWD_ITEMS
-        if busy and left > 1:
+        if left > 1 and self._items - before >= WORTH_ITEMS:
             self._wait(of_round, left - 1)
         else:
             self._hand_over()
@@ -116,5 +113,18 @@ class Inbox:
         """Give the thread what was gathered."""
         if self._gathered:
             self._waiting.put(self._gathered)
-            self._gathered, self._items = [], 0
+            self._gathered, self._items, self._hurried = [], 0, False
             self._round += 1
+
+
+class Crowd:
+    """How fast items come, as a count that fades."""
+
+    def __init__(self) -> None:
+        self._recent = self._seen = 0.0
+
+    def joined(self, items: int, now: float) -> bool:
+        """So many came at this time; gives whether that is a crowd."""
+        self._recent = self._recent * math.exp((self._seen - now) / MEMORY_SECONDS) + items
+        self._seen = now
+        return self._recent >= CROWD_PER_SECOND * MEMORY_SECONDS

@@ -14,18 +14,32 @@ Result = TypeVar("Result")
 # Does items of one kind inside the transaction under way, and gives for each its value or the error that refuses it. It
 # checks an item before it writes for it, and raises only what must stop the store, or apsw.FullError.
 Group = Callable[[apsw.Connection, Sequence[Item]], Sequence[Result | MezzotintError]]
+# Does the items of a group as a transaction of their own; gives None, with nothing done, when that cannot be.
+AtOnce = Callable[[apsw.Connection, Sequence[Item]], Sequence[Result | MezzotintError] | None]
 
 
 class Operation:
-    """Items to do in one transaction, and what became of each. `single`: whoever asked wants the value of the only one."""
+    """Items to do in one transaction, and what became of each. `single`: whoever asked wants the value of the only one.
 
-    __slots__ = ("group", "items", "outcome", "single", "values")
+    With `at_once` the operation may wait for others of its group for a few milliseconds, as together they are done faster.
+    """
 
-    def __init__(self, group: Group[Any, Any], items: Sequence[Any], outcome: "asyncio.Future[Any]", *, single: bool) -> None:
+    __slots__ = ("at_once", "group", "items", "outcome", "single", "values")
+
+    def __init__(
+        self,
+        group: Group[Any, Any],
+        items: Sequence[Any],
+        outcome: "asyncio.Future[Any]",
+        *,
+        single: bool = False,
+        at_once: AtOnce[Any, Any] | None = None,
+    ) -> None:
         self.group = group
         self.items = items
         self.outcome = outcome
         self.single = single
+        self.at_once = at_once
         self.values: Sequence[Any] = ()
 
     def refuse(self, error: Exception) -> None:
@@ -44,14 +58,33 @@ def fill(connection: apsw.Connection, operations: Sequence[Operation]) -> None:
     for operation in operations:
         groups.setdefault(operation.group, []).append(operation)
     for group, members in groups.items():
-        items = [item for member in members for item in member.items] if len(members) > 1 else members[0].items
-        values = group(connection, items)
-        assert len(values) == len(items), "a group gives a value for each item"
-        start = 0
-        for member in members:
-            end = start + len(member.items)
-            member.values = values[start:end]
-            start = end
+        _deal(members, group(connection, _items_of(members)))
+
+
+def fill_at_once(connection: apsw.Connection, operations: Sequence[Operation]) -> bool:
+    """Do the operations as a transaction of their own if they are of one group that can; gives whether they are done."""
+    first = operations[0]
+    if first.at_once is None or any(operation.group != first.group for operation in operations):
+        return False
+    values = first.at_once(connection, _items_of(operations))
+    if values is not None:
+        _deal(operations, values)
+    return values is not None
+
+
+def _items_of(operations: Sequence[Operation]) -> Sequence[Any]:
+    """The items of operations of one group."""
+    return operations[0].items if len(operations) == 1 else [item for operation in operations for item in operation.items]
+
+
+def _deal(operations: Sequence[Operation], values: Sequence[Any]) -> None:
+    """Give each operation the values of its items."""
+    assert len(values) == size(operations), "a group gives a value for each item"
+    start = 0
+    for operation in operations:
+        end = start + len(operation.items)
+        operation.values = values[start:end]
+        start = end
 
 
 def each(connection: apsw.Connection, works: Sequence[Callable[[apsw.Connection], Any]]) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import apsw
 from apsw import sqlite_extra
 
-from mezzotint.queue import sqlite_damage, sqlite_rows
+from mezzotint.queue import sqlite_damage, sqlite_fresh, sqlite_rows
 from mezzotint.queue.engine import StoreUnavailable
 from mezzotint.queue.sqlite_schema import ADDED, MIGRATIONS, TABLES, VERSION
 from mezzotint.runtime import logging
@@ -25,6 +25,7 @@ WRITING_SETTINGS = (
     "fullfsync = ON",
     "cell_size_check = ON",
     "wal_autocheckpoint = 0",
+    "temp_store = MEMORY",
 )
 # The part of the store that new jobs may not take, so that those accepted can still be started and finished.
 RESERVE_PART = 0.1
@@ -137,6 +138,7 @@ def _open_connections(path: Path, lock: int, bytes_max: int) -> SqliteStore:
         if pages_max:
             writing.execute(f"PRAGMA max_page_count = {pages_max}")
         writing.execute("UPDATE meta SET value = 0 WHERE name = 'closed_cleanly'")
+        sqlite_fresh.create(writing)
         numbers: Any = writing.execute("SELECT coalesce(max(number), 0) FROM registry").get
         return SqliteStore(writing, _connect(path, apsw.SQLITE_OPEN_READONLY), lock, pages_max, numbers)
     except BaseException:

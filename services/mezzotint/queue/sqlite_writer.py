@@ -14,14 +14,14 @@ import apsw
 
 from mezzotint.queue.engine import StoreUnavailable
 from mezzotint.queue.sqlite_inbox import Inbox
-from mezzotint.queue.sqlite_operations import Group, Operation, each, fill, refuse, settle, size
+from mezzotint.queue.sqlite_operations import AtOnce, Group, Operation, each, fill, fill_at_once, refuse, settle, size
 from mezzotint.runtime import logging
 from mezzotint.runtime.errors import StorageFull
 
 log = logging.get(__name__)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-# Told of a commit: the seconds that COMMIT took, the items in it, and the bytes of the log that are not checkpointed.
+# Told of a commit: the seconds it took, the items in it, and the bytes of the log that are not checkpointed.
 Committed = Callable[[float, int, int], None]
 # The write-ahead log is copied into the database when it is longer than this, and emptied when nothing was written for a while.
 LOG_PAGES_MAX = 1024
@@ -50,11 +50,16 @@ class SqliteWriter:
 
     def submit(self, group: Group[Item, Result], item: Item) -> "asyncio.Future[Result]":
         """Have `group` do `item`. The future is done once that is on disk, or fails as `run` does; cancelling it is in vain."""
-        return self._inbox.put(group, (item,), single=True)
+        return self._put(Operation(group, (item,), self._loop.create_future(), single=True))
 
-    def submit_all(self, group: Group[Item, Result], items: Sequence[Item]) -> "asyncio.Future[Any]":
-        """Have `group` do `items` in one transaction: gives for each its value or the error that refused it."""
-        return self._inbox.put(group, items)
+    def submit_all(
+        self, group: Group[Item, Result], at_once: AtOnce[Item, Result], items: Sequence[Item]
+    ) -> "asyncio.Future[Any]":
+        """Have `group` do `items` in one transaction: gives for each its value or the error that refused it.
+
+        They are done with `at_once` instead if it can and nothing else is to be done.
+        """
+        return self._put(Operation(group, items, self._loop.create_future(), at_once=at_once))
 
     async def run(self, work: Callable[[apsw.Connection], Result]) -> Result:
         """What `work` gives, once it is on disk. Raises what it raises, StorageFull, StoreUnavailable."""
@@ -73,6 +78,10 @@ class SqliteWriter:
             self.failed.set_exception(failure)
         self._inbox.fail()
         return failure
+
+    def _put(self, operation: Operation) -> "asyncio.Future[Any]":
+        self._inbox.put(operation)
+        return operation.outcome
 
     def _run(self) -> None:
         try:
@@ -102,14 +111,10 @@ class SqliteWriter:
             self._loop.call_soon_threadsafe(refuse, operations)
             raise
         self.committed += items
-        self._loop.call_soon_threadsafe(self._settle, operations, items)
+        self._loop.call_soon_threadsafe(settle, operations)
         self._tell(seconds, items, self._log_pages * LOG_FRAME_BYTES)
         if self._log_pages > LOG_PAGES_MAX:
             checkpoint(self._connection, apsw.SQLITE_CHECKPOINT_PASSIVE)
-
-    def _settle(self, operations: Sequence[Operation], items: int) -> None:
-        self._inbox.crowd = items
-        settle(operations)
 
     def _note_log(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
         self._log_pages = pages
@@ -117,7 +122,13 @@ class SqliteWriter:
 
 
 def transact(connection: apsw.Connection, operations: Sequence[Operation]) -> float:
-    """Do the operations in one transaction; gives the seconds of its COMMIT. Raises FullError, with all of it undone."""
+    """Do the operations in one transaction; gives the seconds of its COMMIT, or of the statement that was all of it.
+
+    Raises FullError, with all of it undone.
+    """
+    began = time.perf_counter()
+    if fill_at_once(connection, operations):
+        return time.perf_counter() - began
     try:
         connection.execute("BEGIN IMMEDIATE")
         fill(connection, operations)
