@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from benchmarks.step_batching.arrivals import WORK, Arrival, poisson
 from benchmarks.step_batching.engine_room import MODEL_SIZE, WAITING_MAX, Room
 from benchmarks.step_batching.load import percentile
-from mezzotint.inference import curve, modes
-from mezzotint.inference.guidance import rows_of
-from mezzotint.inference.scheduler import Ticket
+from mezzotint.inference.batching import modes
+from mezzotint.inference.batching.scheduler import Ticket
+from mezzotint.inference.curves import curve
+from mezzotint.inference.sampling.guidance import rows_of
 
 REQUESTS = 600
 SEED = 8

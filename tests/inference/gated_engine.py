@@ -6,8 +6,8 @@ from threading import Semaphore
 
 import numpy as np
 
-from mezzotint.inference.card import ModelCard
-from mezzotint.inference.engine import Embedding, Engine, Floats
+from mezzotint.inference.models.card import ModelCard
+from mezzotint.inference.models.engine import Embedding, Engine, Floats
 
 GUARD_SECONDS = 10
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from mezzotint.inference.step_scheduler import ASIDE_MAX
-from mezzotint.inference.waiting_list import WAITING_MAX
+from mezzotint.inference.batching.step_scheduler import ASIDE_MAX
+from mezzotint.inference.batching.waiting_list import WAITING_MAX
 from mezzotint.runtime.bundled import bundled
 from mezzotint.runtime.settings import ServiceSettings, config
 

@@ -1,0 +1,128 @@
+"""How many rows a call may have, by model and shape: the setting, or the knee of what is measured when the model is opened."""
+
+import math
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import Protocol
+from weakref import WeakKeyDictionary
+
+from mezzotint.inference import metrics
+from mezzotint.inference.batching.lane import Picture, shape_of
+from mezzotint.inference.curves import curve
+from mezzotint.inference.curves.file import CurveFile
+from mezzotint.inference.curves.knee import batches, knee_of
+from mezzotint.inference.graphs.quiet_onnxruntime import onnxruntime
+from mezzotint.inference.models.engine import Engine
+from mezzotint.inference.models.memory import graph_bytes
+from mezzotint.runtime import logging
+from mezzotint.runtime.errors import Internal, ModelInvalid
+
+log = logging.get(__name__)
+# Once measuring a model's sizes took so long, the others are taken to be like those.
+SECONDS_MAX = 20.0
+CPU_INFO = Path("/proc/cpuinfo")
+
+
+class Opened(Engine, Protocol):
+    """An engine that can tell what it runs on."""
+
+    @property
+    def device(self) -> str:
+        """What the denoiser runs on."""
+        ...
+
+
+class RowCaps:
+    """Rows of one call, at most `rows_max`. With `fixed` rows nothing is measured. `threads` are those inside one call."""
+
+    def __init__(self, file: CurveFile, rows_max: int, threads: int, fixed: int | None = None) -> None:
+        self._file = file
+        self._rows_max = fixed or rows_max
+        self._threads = threads
+        self._fixed = fixed
+        # Written by the threads that open models, read by the event loop.
+        self._caps: WeakKeyDictionary[Engine, dict[str, int]] = WeakKeyDictionary()
+        self._lock = Lock()
+
+    def learning(self, open_model: Callable[[Path], Opened]) -> Callable[[Path], Engine]:
+        """Opens models, and knows the caps of each before it is used. Blocks."""
+
+        def opened(folder: Path) -> Engine:
+            engine = open_model(folder)
+            try:
+                caps = {} if self._fixed else self._learn(engine, folder)
+            except Internal as error:
+                raise ModelInvalid(f"it does not draw a size that it says it draws: {error}") from error
+            with self._lock:
+                self._caps[engine] = caps
+            return engine
+
+        return opened
+
+    def of(self, engine: Engine, shape: str) -> int:
+        """Rows of one call of a model for latents of a shape, "4x32x32"; of one not measured, as for the next larger one."""
+        with self._lock:
+            caps = self._caps.get(engine, {})
+        larger = [each for each in caps if volume(each) >= volume(shape)]
+        nearest = min(larger, key=volume) if larger else max(caps, key=volume, default="")
+        return caps.get(nearest, self._rows_max)
+
+    def least(self) -> int:
+        """Rows that a call of any of the models in use has room for."""
+        with self._lock:
+            caps = list(self._caps.values())
+        return min((max(each.values()) for each in caps if each), default=self._rows_max)
+
+    def _learn(self, engine: Opened, folder: Path) -> dict[str, int]:
+        """The caps of a model by shape."""
+        caps: dict[str, int] = {}
+        end = time.perf_counter() + SECONDS_MAX
+        for size in engine.card.sizes:
+            if not caps or time.perf_counter() < end:
+                picture = curve.sample(engine, size)
+                caps[shape_of(picture)] = self._cap(engine, folder, picture)
+        return caps
+
+    def _cap(self, engine: Opened, folder: Path, picture: Picture) -> int:
+        """The cap of one shape, measured unless it was before, by this ONNX Runtime on this machine."""
+        shape = shape_of(picture)
+        key = (model_of(engine, folder), shape, device_of(engine.device, self._threads), self._rows_max)
+        known = self._file.find(*key)
+        sizes = batches(self._rows_max)
+        step_ms = known or curve.measure(engine, picture, sizes)
+        # One that was cut short, by the clock or by what else the device held then, says nothing of the next start.
+        if not known and len(step_ms) == len(sizes):
+            self._file.keep(*key, step_ms)
+        cap = min(self._rows_max, knee_of(step_ms))
+        for rows, ms in step_ms.items():
+            metrics.WARM_STEP_SECONDS.labels(engine.card.key, shape, str(rows)).set(ms / 1e3)
+        told = {str(rows): round(ms, 1) for rows, ms in step_ms.items()}
+        log.info("rows of one call", model=engine.card.key, shape=shape, rows=cap, step_ms=told, measured=not known)
+        return cap
+
+
+def model_of(engine: Engine, folder: Path) -> str:
+    """What t(batch) of a model is kept by: other graphs under the same name and version are another model."""
+    return f"{engine.card.key}, {graph_bytes(folder)} bytes"
+
+
+def volume(shape: str) -> int:
+    """Numbers in latents of a shape."""
+    return math.prod(map(int, shape.split("x")))
+
+
+def device_of(provider: str, threads: int) -> str:
+    """What t(batch) depends on besides model and shape: the device, the machine, and the ONNX Runtime."""
+    return f"{provider}, {threads} threads, {processor()}, onnxruntime {onnxruntime.__version__}"[:256]
+
+
+def processor() -> str:
+    """The processor's name."""
+    try:
+        lines = CPU_INFO.read_text().splitlines()
+    except OSError:
+        lines = []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
