@@ -23,6 +23,7 @@ from mezzotint.inference.open_inference.service import OpenInferenceServicer
 from mezzotint.inference.pictures.input_store import InputStore
 from mezzotint.inference.pictures.painter import Painter
 from mezzotint.inference.pictures.painting import Studio
+from mezzotint.inference.pictures.preparing import Preparing
 from mezzotint.inference.service import InferenceServicer
 from mezzotint.inference.settings import InferenceSettings
 from mezzotint.inference.tensors.repository import TensorRepository
@@ -46,7 +47,8 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
         scheduler = modes.scheduler(settings.mode, rows, settings.waiting_max, settings.aside_max)
         loop = DenoisingLoop(scheduler, thread, rows, caps.of)
         inputs, capacity = InputStore(Blobs.open(settings.blobs_url, settings.data)), Capacity(rows, caps.least)
-        studio = Studio(loop, EmbeddingCache(settings.embeddings_max), pool, capacity, inputs)
+        preparing = Preparing(loop, settings.given_mib_max)
+        studio = Studio(loop, EmbeddingCache(settings.embeddings_max), pool, capacity, preparing, inputs)
         open_model = caps.learning(partial(OnnxEngine, threads=settings.threads, rows_max=rows))
         memory = memory_of(settings.model_memory_mib, settings.memory_mib)
         repository = Repository(

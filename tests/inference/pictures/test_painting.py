@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +15,9 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from PIL import Image
 
-from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec
+from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec, InputImage
 from mezzotint.inference import metrics
 from mezzotint.inference.batching.capacity import Capacity
 from mezzotint.inference.batching.denoising_loop import DenoisingLoop, Listener
@@ -28,12 +30,15 @@ from mezzotint.inference.models.repository import Repository
 from mezzotint.inference.pictures.events import Drawn, Started
 from mezzotint.inference.pictures.painter import Painter
 from mezzotint.inference.pictures.painting import Studio
+from mezzotint.inference.pictures.preparing import Preparing
 from mezzotint.runtime import telemetry
-from mezzotint.runtime.errors import Cancelled
+from mezzotint.runtime.errors import Cancelled, ServerOverloaded
+from tests.inference.given_pictures import encoded
 from tests.inference.tiny_model import write_tiny_model
 
-ROWS_MAX = 4
+ROWS_MAX, WAITING_MAX = 4, 6
 GUARD_SECONDS = 10
+MIB = 1024 * 1024
 
 
 @pytest.fixture
@@ -41,9 +46,9 @@ async def studio() -> AsyncIterator[Studio]:
     """A studio with its loop running."""
     async with AsyncExitStack() as stack:
         pool, thread = (stack.enter_context(ThreadPoolExecutor(1)) for _ in range(2))
-        loop = DenoisingLoop(SlotScheduler(ROWS_MAX), thread, ROWS_MAX)
+        loop = DenoisingLoop(SlotScheduler(ROWS_MAX, WAITING_MAX), thread, ROWS_MAX)
         running = asyncio.create_task(loop.run())
-        yield Studio(loop, EmbeddingCache(4), pool, Capacity(ROWS_MAX))
+        yield Studio(loop, EmbeddingCache(4), pool, Capacity(ROWS_MAX), Preparing(loop, given_mib_max=1))
         running.cancel()
 
 
@@ -99,6 +104,56 @@ async def test_cancelled_at_any_time_gives_everything_back(studio: Studio, repos
             pass
     assert studio.capacity.free == ROWS_MAX // 2
     await asyncio.wait_for(repository.unload("tiny"), GUARD_SECONDS)
+
+
+async def test_pictures_that_are_prepared_count_as_waiting(studio: Studio, repository: Repository) -> None:
+    """A burst holds no more pictures than may wait while texts are encoded; all that were taken are drawn."""
+    painter, spec, gate = Painter(repository, studio), GenerationSpec(prompt="x", images=2, steps=2), threading.Event()
+    studio.pool.submit(gate.wait)
+    try:
+        taken = [painter.paint(spec) for _ in range(WAITING_MAX // 2)]
+        with pytest.raises(ServerOverloaded, match="0 pictures wait for a slot, 6 are prepared for it or decoded, and 1 more"):
+            painter.paint(GenerationSpec(prompt="x", images=1, steps=2))
+        assert studio.capacity.free == 0
+        taken[0].close()
+        with pytest.raises(Cancelled):
+            await anext(aiter(taken[0]))
+        taken.append(painter.paint(spec))
+    finally:
+        gate.set()
+    for painting in taken[1:]:
+        assert sum([isinstance(event, Drawn) async for event in painting]) == 2
+    studio.preparing.enter(WAITING_MAX, 0).give_back()
+
+
+async def test_pictures_that_came_with_requests_are_bounded(studio: Studio, repository: Repository) -> None:
+    """Requests bring no more pictures than may lie in memory until they are prepared; others are taken meanwhile."""
+    noisy = Image.effect_noise((256, 256), 90).convert("RGB")
+    given = InputImage(data=encoded(noisy, "PNG", compress_level=0))
+    spec, gate = GenerationSpec(prompt="x", steps=2, image=given, strength=1.0), threading.Event()
+    painter, at_once = Painter(repository, studio), MIB // len(given.data)
+    studio.pool.submit(gate.wait)
+    try:
+        taken = [painter.paint(spec) for _ in range(at_once)]
+        with pytest.raises(ServerOverloaded, match=r"came with 0.9 MiB of pictures, and this one with 0.2 MiB; 1 MiB may be"):
+            painter.paint(spec)
+        taken.append(painter.paint(GenerationSpec(prompt="x", steps=2)))
+    finally:
+        gate.set()
+    for painting in taken:
+        assert sum([isinstance(event, Drawn) async for event in painting]) == 1
+    studio.preparing.enter(1, MIB).give_back()
+
+
+async def test_decoding_that_lags_behind_counts_as_waiting(studio: Studio, repository: Repository) -> None:
+    """Pictures whose pixels are long in coming keep others out: what waits after its steps is bounded too."""
+    for _ in range(ROWS_MAX + WAITING_MAX):
+        studio.capacity.begin_decoding()
+    painter = Painter(repository, studio)
+    with pytest.raises(ServerOverloaded, match="6 are prepared for it or decoded"):
+        painter.paint(GenerationSpec(prompt="x", steps=2))
+    studio.capacity.end_decoding()
+    painter.paint(GenerationSpec(prompt="x", steps=2)).close()
 
 
 async def test_tiers_become_priorities(studio: Studio, repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:

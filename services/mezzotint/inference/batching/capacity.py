@@ -40,6 +40,11 @@ class Capacity:
         self._tell()
 
     @property
+    def behind(self) -> int:
+        """Pictures between their last step and their pixels, beyond as many as one call has rows: decoding lags by these."""
+        return max(0, self._decoding - self._rows_max)
+
+    @property
     def slots(self) -> int:
         """Pictures with guidance, which take two rows, that one call has room for; 1 at least."""
         return max(1, self._rows_max // 2)
@@ -47,7 +52,7 @@ class Capacity:
     @property
     def free(self) -> int:
         """Pictures with guidance, which take two rows, that could begin at once; 0 as well while decoding lags behind."""
-        return 0 if self._decoding > self._rows_max else max(0, self._rows_max - self._rows) // 2
+        return 0 if self.behind else max(0, self._rows_max - self._rows) // 2
 
     @property
     def _rows_max(self) -> int:

@@ -110,9 +110,9 @@ class DenoisingLoop:
         self._wake.set()
         return numbers
 
-    def expect(self, count: int) -> None:
-        """Raise ServerOverloaded unless `count` more pictures may wait: to know before they are prepared."""
-        self._scheduler.expect(count)
+    def expect(self, count: int, coming: int = 0) -> None:
+        """Raise ServerOverloaded unless `count` more pictures may wait, besides `coming` ones that are sure to be submitted."""
+        self._scheduler.expect(count, coming)
 
     def cancel(self, numbers: Sequence[int]) -> None:
         """Stop drawing pictures; their slots are free for the next call. Those that are done already are passed over."""

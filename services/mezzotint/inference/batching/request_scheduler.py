@@ -26,9 +26,9 @@ class RequestScheduler:
         assert all(0 < ticket.rows <= self._cap(ticket) and ticket.steps > 0 for ticket in tickets), "it can never run"
         self._waiting.add(tickets)
 
-    def expect(self, count: int) -> None:
+    def expect(self, count: int, coming: int = 0) -> None:
         """See Scheduler."""
-        self._waiting.expect(count)
+        self._waiting.expect(count, coming)
 
     def cancel(self, number: int) -> bool:
         """See Scheduler. The rows of a picture that is cancelled stay empty until the others leave."""

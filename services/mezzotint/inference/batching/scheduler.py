@@ -60,8 +60,8 @@ class Scheduler(Protocol):
         """Let tickets wait for slots: all of them or, with ServerOverloaded, none."""
         ...
 
-    def expect(self, count: int) -> None:
-        """Raise ServerOverloaded unless `count` more tickets may wait."""
+    def expect(self, count: int, coming: int = 0) -> None:
+        """Raise ServerOverloaded unless `count` more tickets may wait, besides `coming` ones that are sure to be added."""
         ...
 
     def cancel(self, number: int) -> bool:

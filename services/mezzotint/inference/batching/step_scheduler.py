@@ -114,9 +114,9 @@ class SlotScheduler:
                 cap = self._cap(ticket)
                 self._lanes[ticket.shape] = Lane(cap, free_slots=list(reversed(range(cap))))
 
-    def expect(self, count: int) -> None:
+    def expect(self, count: int, coming: int = 0) -> None:
         """See Scheduler."""
-        self._waiting.expect(count)
+        self._waiting.expect(count, coming)
 
     def cancel(self, number: int) -> bool:
         """See Scheduler."""

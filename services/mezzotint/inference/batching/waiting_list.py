@@ -30,11 +30,12 @@ class WaitingList:
             self._tickets[ticket.number] = ticket
             self._lines.setdefault(ticket.shape, {}).setdefault(ticket.priority, {})[ticket.number] = ticket
 
-    def expect(self, count: int) -> None:
-        """Raise ServerOverloaded unless `count` more tickets may wait."""
-        if len(self) + count > self._limit:
+    def expect(self, count: int, coming: int = 0) -> None:
+        """Raise ServerOverloaded unless `count` more tickets may wait, besides `coming` ones that are sure to be added."""
+        if len(self) + coming + count > self._limit:
+            prepared = f", {coming} are prepared for it or decoded," if coming else ""
             raise ServerOverloaded(
-                f"{len(self)} pictures wait for a slot and {count} more would; {self._limit} may: try again later",
+                f"{len(self)} pictures wait for a slot{prepared} and {count} more would; {self._limit} may: try again later",
                 retry_after=RETRY_SECONDS,
             )
 

@@ -1,5 +1,6 @@
 """Where the pictures that come with a request are: in the request itself, or, as jobs have them, in the object store."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec, InputImage
@@ -7,6 +8,8 @@ from mezzotint.inference.pictures.image_input import ImageInput, read
 from mezzotint.runtime.blobs import Blobs
 from mezzotint.runtime.errors import FieldInvalid, ImageNotFound
 
+# Requests whose pictures are fetched and decoded at once; the others wait, so that no more than these lie in memory.
+READING_MAX = 4
 InPool = Callable[[Callable[[], ImageInput]], Awaitable[ImageInput]]
 
 
@@ -15,15 +18,17 @@ class InputStore:
 
     def __init__(self, blobs: Blobs | None = None) -> None:
         self._blobs = blobs
+        self._reading = asyncio.Semaphore(READING_MAX)
 
     async def read(self, asked: GenerationSpec, resolved: GenerationSpec, in_pool: InPool) -> ImageInput:
         """The picture of a request that has one, with its mask, decoded in the pool.
 
         `resolved` says at which size. Raises FieldInvalid saying which of them is wrong and how.
         """
-        image = await self._content(asked.image, "spec.image")
-        mask = await self._content(asked.mask, "spec.mask") if asked.HasField("mask") else b""
-        return await in_pool(lambda: read(resolved, image, mask))
+        async with self._reading:
+            image = await self._content(asked.image, "spec.image")
+            mask = await self._content(asked.mask, "spec.mask") if asked.HasField("mask") else b""
+            return await in_pool(lambda: read(resolved, image, mask))
 
     async def _content(self, source: InputImage, field: str) -> bytes:
         if not source.HasField("key"):

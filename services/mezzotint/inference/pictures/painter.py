@@ -26,8 +26,9 @@ class Painter:
         with ExitStack() as stack:
             engine = stack.enter_context(self._repository.use(spec.model))
             resolved = resolve(spec, engine.card)
-            self._studio.loop.expect(resolved.images)
-            painting = Painting(resolved, engine, self._studio, self._priority(tier))
+            given_bytes = len(spec.image.data) + len(spec.mask.data)
+            place = self._studio.preparing.enter(resolved.images, given_bytes, beside=self._studio.capacity.behind)
+            painting = Painting(resolved, engine, self._studio, place, self._priority(tier))
             painting.start(stack.pop_all())
         return painting
 

@@ -20,6 +20,7 @@ from mezzotint.inference.pictures.events import Drawn, Event, Progress, Started
 from mezzotint.inference.pictures.image_input import ImageInput
 from mezzotint.inference.pictures.input_store import InputStore, without_pictures
 from mezzotint.inference.pictures.mailbox import Mailbox
+from mezzotint.inference.pictures.preparing import Place, Preparing
 from mezzotint.inference.sampling.guidance import rows_of
 from mezzotint.runtime import telemetry
 from mezzotint.runtime.errors import Cancelled, MezzotintError
@@ -35,6 +36,7 @@ class Studio:
     embeddings: EmbeddingCache
     pool: Executor
     capacity: Capacity
+    preparing: Preparing
     inputs: InputStore = field(default_factory=InputStore)
 
 
@@ -45,7 +47,7 @@ class Painting:
     once one of the pictures has or had a slot.
     """
 
-    def __init__(self, spec: GenerationSpec, engine: Engine, studio: Studio, priority: int = 0) -> None:
+    def __init__(self, spec: GenerationSpec, engine: Engine, studio: Studio, place: Place, priority: int = 0) -> None:
         self.spec = without_pictures(spec)
         self.steps = stages.steps_of(spec, engine.card)
         # With the bytes of its pictures, until they are read.
@@ -55,6 +57,8 @@ class Painting:
         self.has_slot = False
         self.bill = Bill()
         self._engine, self._studio, self._priority = engine, studio, priority
+        # What it takes among pictures that are prepared.
+        self._place = place
         self._rows_left = spec.images * rows_of(spec.guidance)
         self._events: Mailbox[Event] = Mailbox()
         self._task: asyncio.Task[None] | None = None
@@ -94,6 +98,7 @@ class Painting:
 
     def _end(self, task: asyncio.Task[None], resources: ExitStack) -> None:
         """All is done, or nothing more will be: give back what was taken, and let the reader know."""
+        self._place.give_back()
         self._give_back(self._rows_left)
         resources.close()
         self._events.close(Cancelled("the painting was cancelled") if task.cancelled() else task.exception())
@@ -109,6 +114,8 @@ class Painting:
                 pictures = await self.in_pool(
                     lambda: stages.prepare(self.spec, self._engine, self._studio.embeddings, self._given)
                 )
+            # In the same turn of the event loop they are on the waiting list, which therefore has room for them.
+            self._place.give_back()
             canvases = [Canvas(self, index, self._engine.sketch) for index in range(self.spec.images)]
             numbers = self._studio.loop.submit(self._engine, list(zip(pictures, canvases, strict=True)), self._priority)
             finishing = [asyncio.create_task(self._finish(canvas)) for canvas in canvases]
