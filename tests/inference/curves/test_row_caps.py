@@ -7,6 +7,7 @@ import pytest
 
 from mezzotint.inference.curves.file import CurveFile
 from mezzotint.inference.curves.row_caps import RowCaps, device_of, model_of
+from mezzotint.inference.graphs.graph import Graph
 from mezzotint.inference.models.engine import Floats
 from mezzotint.inference.models.memory import graph_bytes
 from mezzotint.inference.models.onnx_engine import OnnxEngine
@@ -17,15 +18,12 @@ SHAPE = "4x32x32"
 
 
 class Watched(OnnxEngine):
-    """A model that counts its calls after it was opened, and refuses those of more than `rows_possible` rows."""
+    """A model that counts its calls after it was opened."""
 
-    rows_possible = 256
     calls = 0
 
     def denoise(self, samples: Floats, timesteps: Floats, hidden: Floats, pooled: Floats) -> Floats:
         self.calls += 1
-        if len(samples) > self.rows_possible:
-            raise Internal("out of memory")
         return super().denoise(samples, timesteps, hidden, pooled)
 
 
@@ -40,9 +38,9 @@ def name(folder: Path) -> str:
     return f"tiny@1, {graph_bytes(folder)} bytes"
 
 
-def opened(caps: RowCaps, folder: Path) -> Watched:
+def opened(caps: RowCaps, folder: Path, rows_max: int = 4) -> Watched:
     """A model opened with `caps`."""
-    engine = caps.learning(partial(Watched, threads=1, rows_max=4))(folder)
+    engine = caps.learning(partial(Watched, threads=1, rows_max=rows_max))(folder)
     assert isinstance(engine, Watched)
     return engine
 
@@ -76,14 +74,41 @@ def test_the_curve_decides(folder: Path, tmp_path: Path) -> None:
     assert caps.of(engine, SHAPE) == caps.of(engine, "4x16x16") == caps.of(engine, "4x64x64") == caps.least() == 4
 
 
-def test_a_batch_that_the_device_refuses_is_none(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When larger calls fail, the largest that works is the cap; when the smallest fail, the model cannot be opened."""
-    monkeypatch.setattr(Watched, "rows_possible", 2)
-    caps = RowCaps(CurveFile(tmp_path / "curves.json"), 8, threads=1)
-    assert caps.of(opened(caps, folder), SHAPE) == 2
+def refuse_beyond(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the device refuse calls of a denoiser with more rows."""
+
+    def call(self: Graph, **inputs: Floats) -> list[Floats]:
+        if len(inputs.get("sample", ())) > rows and "timestep" in inputs:
+            raise Internal("out of memory")
+        return whole(self, **inputs)
+
+    whole = Graph.__call__
+    monkeypatch.setattr(Graph, "__call__", call)
+
+
+@pytest.mark.parametrize("fixed", [None, 8])
+def test_a_batch_that_the_device_refuses_lowers_the_cap(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fixed: int | None
+) -> None:
+    """When calls of many rows fail, the model is served with fewer, whether the rows are measured or set."""
+    refuse_beyond(4, monkeypatch)
+    caps = RowCaps(CurveFile(tmp_path / "curves.json"), 8, threads=1, fixed=fixed)
+    engine = opened(caps, folder, rows_max=8)
+    assert engine.rows_possible(engine.card.latent) == 4
+    assert caps.of(engine, SHAPE) == caps.least()
+    assert caps.least() == 4 if fixed else caps.least() <= 4
     assert not (tmp_path / "curves.json").exists()  # the next start may find more room
-    monkeypatch.setattr(Watched, "rows_possible", 1)
-    with pytest.raises(ModelInvalid, match="out of memory"):
+
+
+def test_a_device_that_takes_one_row_serves_guidance(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one row is all that the device takes, two are two calls; where it takes none, the model cannot be opened."""
+    refuse_beyond(1, monkeypatch)
+    caps = RowCaps(CurveFile(tmp_path / "curves.json"), 8, threads=1)
+    engine = opened(caps, folder, rows_max=8)
+    assert caps.of(engine, SHAPE) == 2
+    assert engine.rows_possible(engine.card.latent) == 1
+    refuse_beyond(0, monkeypatch)
+    with pytest.raises(ModelInvalid, match=r"unet/model.onnx: out of memory"):
         opened(RowCaps(CurveFile(tmp_path / "none.json"), 8, threads=1), folder)
 
 

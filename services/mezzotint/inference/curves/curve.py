@@ -31,7 +31,7 @@ def sample(engine: Engine, size: str) -> Picture:
 def measure(engine: Engine, picture: Picture, sizes: Sequence[int], seconds_max: float = SECONDS_MAX) -> dict[int, float]:
     """Milliseconds of a call by its rows: those of `sizes`, up to where the device refuses or `seconds_max` are over.
 
-    Blocks. Raises Internal when the device refuses even the smallest calls.
+    Blocks. Raises Internal when the device refuses even a single row.
     """
     lane, least = Lane(engine, max(sizes)), dict[int, float]()
     end, settled = time.perf_counter() + seconds_max, 0
@@ -43,7 +43,7 @@ def measure(engine: Engine, picture: Picture, sizes: Sequence[int], seconds_max:
             try:
                 taken = one_call(lane, picture, rows)
             except Internal:
-                if rows <= ROWS_MIN:
+                if rows == 1:
                     raise
                 sizes = [size for size in sizes if size < rows]
                 break

@@ -13,7 +13,7 @@ from mezzotint.inference import metrics
 from mezzotint.inference.batching.lane import Picture, shape_of
 from mezzotint.inference.curves import curve
 from mezzotint.inference.curves.file import CurveFile
-from mezzotint.inference.curves.knee import batches, knee_of
+from mezzotint.inference.curves.knee import ROWS_MIN, batches, knee_of
 from mezzotint.inference.graphs.quiet_onnxruntime import onnxruntime
 from mezzotint.inference.models.engine import Engine
 from mezzotint.inference.models.memory import graph_bytes
@@ -32,6 +32,10 @@ class Opened(Engine, Protocol):
     @property
     def device(self) -> str:
         """What the denoiser runs on."""
+        ...
+
+    def rows_possible(self, latent: tuple[int, ...]) -> int | None:
+        """The rows of one call that the device takes for latents (C, H, W), where it refused more; else None."""
         ...
 
 
@@ -53,7 +57,7 @@ class RowCaps:
         def opened(folder: Path) -> Engine:
             engine = open_model(folder)
             try:
-                caps = {} if self._fixed else self._learn(engine, folder)
+                caps = self._set(engine) if self._fixed else self._learn(engine, folder)
             except Internal as error:
                 raise ModelInvalid(f"it does not draw a size that it says it draws: {error}") from error
             with self._lock:
@@ -76,6 +80,13 @@ class RowCaps:
             caps = list(self._caps.values())
         return min((max(each.values()) for each in caps if each), default=self._rows_max)
 
+    def _set(self, engine: Opened) -> dict[str, int]:
+        """The setting, or as many as the device took at the warm-up."""
+        possible = engine.rows_possible(engine.card.latent)
+        return (
+            {} if possible is None else {"x".join(map(str, engine.card.latent)): max(ROWS_MIN, min(possible, self._rows_max))}
+        )
+
     def _learn(self, engine: Opened, folder: Path) -> dict[str, int]:
         """The caps of a model by shape."""
         caps: dict[str, int] = {}
@@ -93,6 +104,9 @@ class RowCaps:
         known = self._file.find(*key)
         sizes = batches(self._rows_max)
         step_ms = known or curve.measure(engine, picture, sizes)
+        # Beyond that a call is made in pieces, whose time says nothing.
+        possible = engine.rows_possible(picture.noise.shape) or self._rows_max
+        step_ms = {rows: ms for rows, ms in step_ms.items() if rows <= possible}
         # One that was cut short, by the clock or by what else the device held then, says nothing of the next start.
         if not known and len(step_ms) == len(sizes):
             self._file.keep(*key, step_ms)

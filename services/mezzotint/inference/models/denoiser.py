@@ -9,6 +9,7 @@ from mezzotint.inference.graphs.graph import FLOAT, Graph, Tensor, expect_number
 from mezzotint.inference.models.card import ModelCard
 from mezzotint.inference.models.engine import Embedding, Floats
 from mezzotint.inference.models.families import Family
+from mezzotint.inference.models.pieces import Pieces
 from mezzotint.inference.models.texts import Texts
 from mezzotint.runtime.errors import Internal
 
@@ -18,7 +19,7 @@ TIME_IDS = 6
 
 
 class Denoiser:
-    """See Engine.denoise. `size` is the only (height, width) of latents that the graph takes, or None when it takes any."""
+    """See Engine.denoise. `pieces` tells how many rows the device takes at once."""
 
     def __init__(self, folder: Path, family: Family, card: ModelCard, texts: Texts, threads: int) -> None:
         """Open it. Raises ModelInvalid."""
@@ -36,6 +37,7 @@ class Denoiser:
             inputs[family.time_ids] = Tensor(FLOAT, (None, TIME_IDS))
         outputs = {family.result: Tensor(FLOAT, (None, card.channels, *sides))}
         self._graph = Graph(folder, self.file, inputs, outputs, threads, captured=True)
+        self.pieces = Pieces(self._graph, card.key)
         self.expect_open(family.sample)
 
     def expect_open(self, name: str) -> None:
@@ -61,7 +63,7 @@ class Denoiser:
             feed[family.pooled] = pooled
         if family.time_ids:
             feed[family.time_ids] = self._time_ids(samples)
-        return self._graph(**feed)[0]
+        return self.pieces(feed, samples.shape[1:])
 
     def warm_up(self, embedding: Embedding, latent: tuple[int, int, int], rows: int) -> None:
         """One call with `rows` rows, whose result must be numbers. Raises ModelInvalid."""

@@ -35,6 +35,13 @@ class OnnxEngine:
         """What the denoiser runs on."""
         return self._denoiser.device
 
+    def rows_possible(self, latent: tuple[int, ...]) -> int | None:
+        """The rows of one call that the device takes for latents (C, H, W), where it refused more; None where it refused none.
+
+        `denoise` takes more all the same, and makes several calls.
+        """
+        return self._denoiser.pieces.rows_max(latent)
+
     def embed(self, texts: Sequence[str]) -> list[Embedding]:
         """See Engine."""
         return self._texts.embed(texts)
