@@ -21,7 +21,7 @@ SEED = 8
 
 def curve_of(room: Room) -> dict[int, float]:
     """The least milliseconds of a call for every number of rows up to the cap, measured until they settle."""
-    return curve.measure(room.engine, curve.sample(room.engine, MODEL_SIZE), range(1, room.rows + 1))
+    return dict(curve.measure(room.engine, curve.sample(room.engine, MODEL_SIZE), range(1, room.rows + 1)).step_ms)
 
 
 def replay(mode: str, load: float, rows: int, step_ms: Mapping[int, float]) -> dict[str, str | float]:

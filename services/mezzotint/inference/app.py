@@ -43,7 +43,8 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
         pool = stack.enter_context(ThreadPoolExecutor(settings.pool_threads, "pool"))
         thread = stack.enter_context(ThreadPoolExecutor(1, "denoiser"))
         rows = settings.rows or settings.rows_max
-        caps = RowCaps(CurveFile(settings.data / "inference/curves.json"), settings.rows_max, settings.threads, settings.rows)
+        file = CurveFile(settings.data / "inference/curves.json")
+        caps = RowCaps(file, settings.rows_max, settings.threads, settings.rows, thread, again=settings.measure_again)
         scheduler = modes.scheduler(settings.mode, rows, settings.waiting_max, settings.aside_max)
         loop = DenoisingLoop(scheduler, thread, rows, caps.of)
         inputs, capacity = InputStore(Blobs.open(settings.blobs_url, settings.data)), Capacity(rows, caps.least)

@@ -43,6 +43,8 @@ class InferenceSettings(ServiceSettings):
     """The most rows of one call of the denoiser: a picture with guidance takes two, one without takes one."""
     rows: int | None = Field(default=None, ge=2, le=256)
     """Rows of one call, measured or not. Not set: as many, up to `rows_max`, as let the device draw more in the same time."""
+    measure_again: bool = False
+    """Measure that at this start, whatever is kept of earlier ones in `inference/curves.json` of the data folder."""
     waiting_max: int = Field(default=WAITING_MAX, ge=1, le=65536)
     """Pictures that may wait for a slot or be prepared for that; more are refused with SERVER_OVERLOADED."""
     given_mib_max: int = Field(default=GIVEN_MIB_MAX, ge=16, le=65536)

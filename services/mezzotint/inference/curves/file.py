@@ -2,12 +2,13 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mezzotint.inference.curves.curve import Measured
 from mezzotint.runtime import logging
 
 log = logging.get(__name__)
@@ -19,7 +20,7 @@ Rows = Annotated[int, Field(ge=1, le=256)]
 
 
 class Curve(BaseModel):
-    """t(batch) of one model, shape and device: milliseconds by rows."""
+    """t(batch) of one model, shape and device: milliseconds by rows, and how surely they were measured (see Measured)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -28,6 +29,8 @@ class Curve(BaseModel):
     device: str = Field(min_length=1, max_length=256)
     rows_max: Rows
     step_ms: dict[Rows, Milliseconds] = Field(min_length=1, max_length=256)
+    spread: float = Field(ge=0)
+    starts: int = Field(ge=1, le=1_000_000)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -46,7 +49,7 @@ class Curves(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1]
+    format: Literal[2]
     curves: list[Curve] = Field(max_length=CURVES_MAX)
 
 
@@ -56,16 +59,17 @@ class CurveFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def find(self, model: str, shape: str, device: str, rows_max: int) -> Mapping[int, float] | None:
-        """Milliseconds by rows as measured before; None when they were not, or not on this device."""
+    def find(self, model: str, shape: str, device: str, rows_max: int) -> Measured | None:
+        """What was measured before; None when nothing was, or not on this device."""
         wanted = (model, shape, device, rows_max)
-        return next((curve.step_ms for curve in self._read() if curve.of == wanted), None)
+        found = next((curve for curve in self._read() if curve.of == wanted), None)
+        return None if found is None else Measured(found.step_ms, found.spread, found.starts)
 
-    def keep(self, model: str, shape: str, device: str, rows_max: int, step_ms: Mapping[int, float]) -> None:
+    def keep(self, model: str, shape: str, device: str, rows_max: int, measured: Measured) -> None:
         """Put a curve in the place of an older one."""
-        new = Curve(model=model, shape=shape, device=device, rows_max=rows_max, step_ms=dict(step_ms))
+        new = Curve(model=model, shape=shape, device=device, rows_max=rows_max, **asdict(measured))
         kept = [curve for curve in self._read() if curve.of != new.of]
-        content = Curves(format=1, curves=[*kept, new][-CURVES_MAX:]).model_dump_json(indent=1)
+        content = Curves(format=2, curves=[*kept, new][-CURVES_MAX:]).model_dump_json(indent=1)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             # Not left behind on a full disk: it has its own name until it is whole.

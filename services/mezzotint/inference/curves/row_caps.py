@@ -1,9 +1,9 @@
 """How many rows a call may have, by model and shape: the setting, or the knee of what is measured when the model is opened."""
 
 import math
-import platform
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from pathlib import Path
 from threading import Lock
 from typing import Protocol
@@ -12,18 +12,20 @@ from weakref import WeakKeyDictionary
 from mezzotint.inference import metrics
 from mezzotint.inference.batching.lane import Picture, shape_of
 from mezzotint.inference.curves import curve
+from mezzotint.inference.curves.conditions import device_of, model_of
+from mezzotint.inference.curves.curve import Measured
 from mezzotint.inference.curves.file import CurveFile
 from mezzotint.inference.curves.knee import ROWS_MIN, batches, knee_of
-from mezzotint.inference.graphs.quiet_onnxruntime import onnxruntime
 from mezzotint.inference.models.engine import Engine
-from mezzotint.inference.models.memory import graph_bytes
 from mezzotint.runtime import logging
 from mezzotint.runtime.errors import Internal, ModelInvalid
 
 log = logging.get(__name__)
 # Once measuring a model's sizes took so long, the others are taken to be like those.
 SECONDS_MAX = 20.0
-CPU_INFO = Path("/proc/cpuinfo")
+# A curve that spread by more was measured while the machine did other things: it is used, and measured again at the next start,
+# up to so many times in all.
+SPREAD_MAX, STARTS_MAX = 0.2, 4
 
 
 class Opened(Engine, Protocol):
@@ -40,13 +42,28 @@ class Opened(Engine, Protocol):
 
 
 class RowCaps:
-    """Rows of one call, at most `rows_max`. With `fixed` rows nothing is measured. `threads` are those inside one call."""
+    """Rows of one call, at most `rows_max`. With `fixed` rows nothing is measured. `threads` are those inside one call.
 
-    def __init__(self, file: CurveFile, rows_max: int, threads: int, fixed: int | None = None) -> None:
+    Calls that are measured are made in `thread`, in turn with those that draw; without one, where they are asked for. With
+    `again` nothing that was kept is believed.
+    """
+
+    def __init__(
+        self,
+        file: CurveFile,
+        rows_max: int,
+        threads: int,
+        fixed: int | None = None,
+        thread: Executor | None = None,
+        *,
+        again: bool = False,
+    ) -> None:
         self._file = file
         self._rows_max = fixed or rows_max
         self._threads = threads
         self._fixed = fixed
+        self._thread = thread
+        self._again = again
         # Written by the threads that open models, read by the event loop.
         self._caps: WeakKeyDictionary[Engine, dict[str, int]] = WeakKeyDictionary()
         self._lock = Lock()
@@ -98,45 +115,39 @@ class RowCaps:
         return caps
 
     def _cap(self, engine: Opened, folder: Path, picture: Picture) -> int:
-        """The cap of one shape, measured unless it was before, by this ONNX Runtime on this machine."""
+        """The cap of one shape, measured unless it was before under the same conditions, and without much spread."""
         shape = shape_of(picture)
         key = (model_of(engine, folder), shape, device_of(engine.device, self._threads), self._rows_max)
-        known = self._file.find(*key)
-        sizes = batches(self._rows_max)
-        step_ms = known or curve.measure(engine, picture, sizes)
+        known = None if self._again else self._file.find(*key)
+        surely = known is not None and (known.spread <= SPREAD_MAX or known.starts >= STARTS_MAX)
+        measured = known if known and surely else self._measure(engine, picture, known)
         # Beyond that a call is made in pieces, whose time says nothing.
         possible = engine.rows_possible(picture.noise.shape) or self._rows_max
-        step_ms = {rows: ms for rows, ms in step_ms.items() if rows <= possible}
+        step_ms = {rows: ms for rows, ms in measured.step_ms.items() if rows <= possible}
         # One that was cut short, by the clock or by what else the device held then, says nothing of the next start.
-        if not known and len(step_ms) == len(sizes):
-            self._file.keep(*key, step_ms)
+        if not surely and len(step_ms) == len(batches(self._rows_max)):
+            self._file.keep(*key, measured)
         cap = min(self._rows_max, knee_of(step_ms))
         for rows, ms in step_ms.items():
             metrics.WARM_STEP_SECONDS.labels(engine.card.key, shape, str(rows)).set(ms / 1e3)
         told = {str(rows): round(ms, 1) for rows, ms in step_ms.items()}
-        log.info("rows of one call", model=engine.card.key, shape=shape, rows=cap, step_ms=told, measured=not known)
+        log.info(
+            "rows of one call",
+            model=engine.card.key,
+            shape=shape,
+            rows=cap,
+            step_ms=told,
+            measured=not surely,
+            spread=round(measured.spread, 2),
+        )
         return cap
 
-
-def model_of(engine: Engine, folder: Path) -> str:
-    """What t(batch) of a model is kept by: other graphs under the same name and version are another model."""
-    return f"{engine.card.key}, {graph_bytes(folder)} bytes"
+    def _measure(self, engine: Opened, picture: Picture, known: Measured | None) -> Measured:
+        """t(batch) now, and the least of it and of what is known from other starts."""
+        measured = curve.measure(engine, picture, batches(self._rows_max), thread=self._thread)
+        return measured if known is None else measured.with_earlier(known)
 
 
 def volume(shape: str) -> int:
     """Numbers in latents of a shape."""
     return math.prod(map(int, shape.split("x")))
-
-
-def device_of(provider: str, threads: int) -> str:
-    """What t(batch) depends on besides model and shape: the device, the machine, and the ONNX Runtime."""
-    return f"{provider}, {threads} threads, {processor()}, onnxruntime {onnxruntime.__version__}"[:256]
-
-
-def processor() -> str:
-    """The processor's name."""
-    try:
-        lines = CPU_INFO.read_text().splitlines()
-    except OSError:
-        lines = []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
