@@ -51,7 +51,7 @@ class Idle:
 
     def __init__(self, engine: Engine) -> None:
         self.embed, self.decode, self.encode, self.sketch = engine.embed, engine.decode, engine.encode, engine.sketch
-        self.card = engine.card
+        self.card, self.padding = engine.card, engine.padding
 
     def denoise(self, samples: Floats, timesteps: Floats, hidden: Floats, pooled: Floats) -> Floats:
         """See Engine, but nothing is predicted."""

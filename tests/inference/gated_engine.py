@@ -41,6 +41,9 @@ class GatedEngine:
         velocity[list(self.broken_rows)] = np.nan
         return velocity
 
+    def padding(self, rows: int, latent: tuple[int, ...]) -> int:
+        return self._engine.padding(rows, latent)
+
     def decode(self, latents: Floats) -> Floats:
         return self._engine.decode(latents)
 

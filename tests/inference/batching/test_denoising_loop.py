@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +15,14 @@ from mezzotint.inference.batching import modes
 from mezzotint.inference.batching.denoising_loop import Call, DenoisingLoop
 from mezzotint.inference.batching.lane import Picture
 from mezzotint.inference.batching.step_scheduler import SlotScheduler
+from mezzotint.inference.graphs import graph
+from mezzotint.inference.graphs.devices import CPU, Way
 from mezzotint.inference.models.engine import Engine, Floats
 from mezzotint.inference.models.onnx_engine import OnnxEngine
 from mezzotint.inference.sampling.noise import noise
 from mezzotint.runtime.errors import Internal, MezzotintError, ServerOverloaded
 from tests.inference.gated_engine import GatedEngine
+from tests.inference.tiny_model import write_tiny_model
 
 # The same picture alone and in a batch: latents are in [-1, 1], and one of 255 levels of a pixel is 0.008.
 LATENT_TOLERANCE = 2e-3
@@ -70,6 +74,13 @@ def picture(
 ) -> Picture:
     positive, negative = engine.embed([prompt, ""])
     return Picture(noise(seed, engine.card.latent), seed, engine.card.samplers[0], steps, scale, positive, negative, **more)  # type: ignore[arg-type]  # by name
+
+
+@pytest.fixture
+def filled_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OnnxEngine:
+    """The tiny model with calls that are filled up to few numbers of rows, as they are on CUDA."""
+    monkeypatch.setattr(graph, "ways", lambda available, captured: [Way((CPU,), bound=True)])
+    return OnnxEngine(write_tiny_model(tmp_path / "tiny"), threads=1, rows_max=2)
 
 
 async def drawn(loop: DenoisingLoop, engine: Engine, *pictures: Picture) -> list[Floats]:
@@ -300,3 +311,37 @@ def total(metric: MetricWrapperBase) -> float:
     """A counter's value, or how often a time was observed, over all labels."""
     ends = ("_total", "_count")
     return sum(sample.value for each in metric.collect() for sample in each.samples if sample.name.endswith(ends))
+
+
+@pytest.mark.parametrize(("pictures", "padded"), [(4, 0), (5, 1), (7, 1)])
+async def test_rows_that_calls_are_filled_up_with_are_counted(filled_up: OnnxEngine, pictures: int, padded: int) -> None:
+    """Where calls have only certain numbers of rows, what is drawn for nothing shows, call by call, and no picture notices."""
+    before = total(metrics.ROWS), total(metrics.ROWS_PADDED)
+    with ThreadPoolExecutor(1) as thread:
+        loop = DenoisingLoop(SlotScheduler(8), thread, 8)
+        running = asyncio.create_task(loop.run())
+        wanted = [picture(filled_up, seed, steps=3, scale=1.0) for seed in range(pictures)]
+        together = await drawn(loop, filled_up, *wanted)
+        after = total(metrics.ROWS), total(metrics.ROWS_PADDED)
+        (alone,) = await drawn(loop, filled_up, wanted[-1])
+        running.cancel()
+    assert (after[0] - before[0], after[1] - before[1]) == (3 * pictures, 3 * padded)
+    np.testing.assert_allclose(together[-1], alone, atol=LATENT_TOLERANCE)
+
+
+def test_calls_in_pieces_are_filled_up_piece_by_piece(filled_up: OnnxEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five rows in pieces of three and two need none; in one piece they would need one."""
+    latent = filled_up.card.latent
+    assert filled_up.padding(5, latent) == 1
+    call = graph.Graph.__call__
+
+    def refusing(self: graph.Graph, **inputs: Floats) -> list[Floats]:
+        if len(inputs["sample"]) > 3:
+            raise Internal("out of memory")
+        return call(self, **inputs)
+
+    embedding, rows = filled_up.embed([""])[0], 5
+    monkeypatch.setattr(graph.Graph, "__call__", refusing)
+    hidden, pooled = np.stack([embedding.hidden] * rows), np.stack([embedding.pooled] * rows)
+    filled_up.denoise(np.zeros((rows, *latent), np.float32), np.full(rows, 500, np.float32), hidden, pooled)
+    assert filled_up.padding(rows, latent) == 0

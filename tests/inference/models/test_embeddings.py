@@ -14,7 +14,7 @@ class Counting:
 
     def __init__(self, engine: OnnxEngine) -> None:
         self.card, self.denoise, self.decode = engine.card, engine.denoise, engine.decode
-        self.encode, self.sketch = engine.encode, engine.sketch
+        self.encode, self.sketch, self.padding = engine.encode, engine.sketch, engine.padding
         self.embedded: list[list[str]] = []
         self._engine = engine
 

@@ -49,10 +49,14 @@ def shape_of(picture: Picture) -> str:
 
 @dataclass(frozen=True)
 class Stepped:
-    """What one call did: its `ms` and rows; by slot previews and finished latents (C, H, W), and the slots that broke."""
+    """What one call did: its `ms`, its rows and those it was filled up with; by slot previews and finished latents (C, H, W).
+
+    `broken` are the slots whose values are not numbers any more.
+    """
 
     ms: float
     rows: int
+    padded: int
     previews: dict[int, Floats]
     finished: dict[int, Floats]
     broken: frozenset[int]
@@ -111,8 +115,8 @@ class Lane:
             self._done[slot] += 1
             if self._done[slot] == self._pictures[slot].steps:
                 finished[slot] = self._state.latents(slot)
-        broken = self._broken(slots, output)
-        return Stepped((time.perf_counter() - began) * 1e3, len(rows), previews, finished, broken)
+        broken, padded = self._broken(slots, output), self._engine.padding(len(rows), rows.shape[1:])
+        return Stepped((time.perf_counter() - began) * 1e3, len(rows), padded, previews, finished, broken)
 
     def _room(self, picture: Picture) -> Trajectories:
         """The state of all slots, made for pictures of the size of the first one."""

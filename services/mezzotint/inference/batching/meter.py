@@ -14,6 +14,7 @@ class Meter:
         self._call_seconds = {rows: metrics.CALL_SECONDS.labels(model, shape, str(rows)) for rows in range(1, rows_max + 1)}
         self._rows = metrics.ROWS.labels(model, shape)
         self._rows_cap = metrics.ROWS_CAP.labels(model, shape)
+        self._padded = metrics.ROWS_PADDED.labels(model, shape)
         self._withheld = metrics.ROWS_WITHHELD.labels(model, shape)
         self._slot_wait = metrics.SLOT_WAIT_SECONDS.labels(model, shape)
         self._join = metrics.JOIN_SECONDS.labels(model, shape)
@@ -29,6 +30,7 @@ class Meter:
         self._call_seconds[stepped.rows].observe(seconds)
         self._rows.inc(stepped.rows)
         self._rows_cap.inc(self._rows_max)
+        self._padded.inc(stepped.padded)
         self._withheld.inc(batch.withheld)
         self._steps.inc(len(batch.seats))
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mezzotint.inference.graphs.bound_calls import BoundCalls
+from mezzotint.inference.graphs.bound_calls import BoundCalls, bucket_of
 from mezzotint.inference.graphs.devices import CUDA, Provider, Way, available, session_options, ways
 from mezzotint.inference.graphs.files import invalid, readable
 from mezzotint.inference.graphs.quiet_onnxruntime import onnxruntime, state
@@ -91,6 +91,10 @@ class Graph:
         except FAILURES as error:
             raise Internal(f"{self._file}: the call failed: {error}") from error
         return [result.astype(np.float32, copy=False) for result in results]
+
+    def padding(self, rows: int) -> int:
+        """Rows that a call with so many is filled up with, whose results are thrown away."""
+        return 0 if self.bound is None else bucket_of(rows) - rows
 
     def width(self, output: str) -> int:
         """The last dimension of an output. Raises ModelInvalid when the graph leaves it open."""

@@ -65,6 +65,10 @@ class Denoiser:
             feed[family.time_ids] = self._time_ids(samples)
         return self.pieces(feed, samples.shape[1:])
 
+    def padding(self, rows: int, latent: tuple[int, ...]) -> int:
+        """See Engine."""
+        return sum(self._graph.padding(size) for size in self.pieces.sizes(rows, latent))
+
     def warm_up(self, embedding: Embedding, latent: tuple[int, int, int], rows: int) -> None:
         """One call with `rows` rows, whose result must be numbers. Raises ModelInvalid."""
         samples = np.random.default_rng(0).standard_normal((rows, *latent), np.float32)

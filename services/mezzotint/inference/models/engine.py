@@ -43,6 +43,10 @@ class Engine(Protocol):
         """
         ...
 
+    def padding(self, rows: int, latent: tuple[int, ...]) -> int:
+        """Rows that `denoise` draws beside so many rows of latents (C, H, W) and throws away, since the device wants it so."""
+        ...
+
     def decode(self, latents: Floats) -> Floats:
         """Pixels (B, 4, height, width) of finished latents (B, C, H, W): straight RGBA in [-1, 1], not clipped."""
         ...

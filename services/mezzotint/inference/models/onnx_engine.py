@@ -50,6 +50,10 @@ class OnnxEngine:
         """See Engine."""
         return self._denoiser(samples, timesteps, hidden, pooled)
 
+    def padding(self, rows: int, latent: tuple[int, ...]) -> int:
+        """See Engine."""
+        return self._denoiser.padding(rows, latent)
+
     def decode(self, latents: Floats) -> Floats:
         """See Engine."""
         return self._autoencoder.decode(latents)

@@ -51,6 +51,11 @@ class Pieces:
                 done += size
         return made[0] if len(made) == 1 else np.concatenate(made)
 
+    def sizes(self, rows: int, latent: tuple[int, ...]) -> list[int]:
+        """The rows of the pieces of a call as it would be made now."""
+        size = self.rows_max(latent) or rows
+        return [min(size, rows - done) for done in range(0, rows, size)]
+
     def rows_max(self, latent: tuple[int, ...]) -> int | None:
         """The rows of one piece for latents of a shape (C, H, W); None where the device refused none so far."""
         return self._rows_max.get(latent)
