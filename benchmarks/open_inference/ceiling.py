@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.open_inference.graph import INPUT, row
-from mezzotint.inference.graphs import options
-from mezzotint.inference.quiet_onnxruntime import onnxruntime
+from mezzotint.inference.graphs.graph import options
+from mezzotint.inference.graphs.quiet_onnxruntime import onnxruntime
 
 BATCH = 64
 

@@ -15,7 +15,7 @@ import grpc
 
 from benchmarks.open_inference.graph import NAME
 from benchmarks.open_inference.load import Target
-from mezzotint.inference.quiet_onnxruntime import onnxruntime
+from mezzotint.inference.graphs.quiet_onnxruntime import onnxruntime
 from mezzotint.runtime.tls import Authority
 from mezzotint_client import plan
 from mezzotint_client.process import ServiceProcess

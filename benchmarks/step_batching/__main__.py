@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.step_batching import costs, load, replay
 from benchmarks.step_batching.arrivals import poisson
 from benchmarks.step_batching.engine_room import Room, open_room
-from mezzotint.inference.modes import MODES
+from mezzotint.inference.batching.modes import MODES
 from mezzotint.runtime import logging
 
 # At this load the modes are compared; it gets most of the time.

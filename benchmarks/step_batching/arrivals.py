@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec
-from mezzotint.inference.guidance import WITHOUT, rows_of
+from mezzotint.inference.sampling.guidance import WITHOUT, rows_of
 
 STEPS = (4, 20, 50)
 GUIDANCE = (WITHOUT, 3.0)

@@ -11,15 +11,15 @@ import numpy as np
 from benchmarks.step_batching.engine_room import MODEL, Room, Running, running
 from benchmarks.step_batching.load import Told, follow
 from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec
-from mezzotint.inference import stages
-from mezzotint.inference.denoising import Call
-from mezzotint.inference.embeddings import EmbeddingCache
-from mezzotint.inference.engine import Engine, Floats
-from mezzotint.inference.graphs import options
-from mezzotint.inference.guidance import WITHOUT
-from mezzotint.inference.lane import Picture
-from mezzotint.inference.quiet_onnxruntime import onnxruntime
-from mezzotint.inference.request import resolve
+from mezzotint.inference.batching.denoising_loop import Call
+from mezzotint.inference.batching.lane import Picture
+from mezzotint.inference.graphs.graph import options
+from mezzotint.inference.graphs.quiet_onnxruntime import onnxruntime
+from mezzotint.inference.models.embeddings import EmbeddingCache
+from mezzotint.inference.models.engine import Engine, Floats
+from mezzotint.inference.pictures import stages
+from mezzotint.inference.pictures.request import resolve
+from mezzotint.inference.sampling.guidance import WITHOUT
 from mezzotint.runtime.bundled import bundled
 from mezzotint.runtime.errors import MezzotintError
 
@@ -51,7 +51,7 @@ class Idle:
 
     def __init__(self, engine: Engine) -> None:
         self.embed, self.decode, self.encode, self.sketch = engine.embed, engine.decode, engine.encode, engine.sketch
-        self.card = engine.card
+        self.card, self.padding = engine.card, engine.padding
 
     def denoise(self, samples: Floats, timesteps: Floats, hidden: Floats, pooled: Floats) -> Floats:
         """See Engine, but nothing is predicted."""

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mezzotint.inference import modes
-from mezzotint.inference.capacity import Capacity
-from mezzotint.inference.curve_file import CurveFile
-from mezzotint.inference.denoising import DenoisingLoop
-from mezzotint.inference.embeddings import EmbeddingCache
-from mezzotint.inference.engine import Engine
-from mezzotint.inference.onnx_engine import OnnxEngine
-from mezzotint.inference.painter import Painter
-from mezzotint.inference.painting import Studio
-from mezzotint.inference.repository import Repository
-from mezzotint.inference.row_caps import RowCaps
+from mezzotint.inference.batching import modes
+from mezzotint.inference.batching.capacity import Capacity
+from mezzotint.inference.batching.denoising_loop import DenoisingLoop
+from mezzotint.inference.curves.file import CurveFile
+from mezzotint.inference.curves.row_caps import RowCaps
+from mezzotint.inference.models.embeddings import EmbeddingCache
+from mezzotint.inference.models.engine import Engine
+from mezzotint.inference.models.onnx_engine import OnnxEngine
+from mezzotint.inference.models.repository import Repository
+from mezzotint.inference.pictures.painter import Painter
+from mezzotint.inference.pictures.painting import Studio
+from mezzotint.inference.pictures.preparing import Preparing
 from mezzotint.inference.settings import cores
 from mezzotint.runtime.bundled import bundled
 
@@ -61,7 +62,7 @@ async def running(room: Room, mode: str, rows: int | None = None) -> AsyncIterat
         rows_max = rows or max(ROWS_MAX, room.rows)
         cap = None if rows else room.caps.of
         loop = DenoisingLoop(modes.scheduler(mode, rows_max, WAITING_MAX), thread, rows_max, cap)
-        studio = Studio(loop, EmbeddingCache(4096), pool, Capacity(room.rows))
+        studio = Studio(loop, EmbeddingCache(4096), pool, Capacity(room.rows), Preparing(loop))
         repository = Repository(bundled("models"), MODEL, lambda folder: room.engine, pool)
         await repository.load(MODEL)
         drawing = asyncio.create_task(loop.run())

@@ -11,8 +11,8 @@ from benchmarks.step_batching.arrivals import WORK, Arrival, requests
 from benchmarks.step_batching.engine_room import Room, Running, running
 from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec
 from mezzotint.inference import metrics
-from mezzotint.inference.events import Drawn, Progress
-from mezzotint.inference.painter import Painter
+from mezzotint.inference.pictures.events import Drawn, Progress
+from mezzotint.inference.pictures.painter import Painter
 
 # Pictures under way while the capacity is measured, for each row of a call.
 CROWD = 3

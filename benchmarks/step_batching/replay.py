@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from benchmarks.step_batching.arrivals import WORK, Arrival, poisson
 from benchmarks.step_batching.engine_room import MODEL_SIZE, WAITING_MAX, Room
 from benchmarks.step_batching.load import percentile
-from mezzotint.inference import curve, modes
-from mezzotint.inference.guidance import rows_of
-from mezzotint.inference.scheduler import Ticket
+from mezzotint.inference.batching import modes
+from mezzotint.inference.batching.scheduler import Ticket
+from mezzotint.inference.curves import curve
+from mezzotint.inference.sampling.guidance import rows_of
 
 REQUESTS = 600
 SEED = 8
@@ -20,7 +21,7 @@ SEED = 8
 
 def curve_of(room: Room) -> dict[int, float]:
     """The least milliseconds of a call for every number of rows up to the cap, measured until they settle."""
-    return curve.measure(room.engine, curve.sample(room.engine, MODEL_SIZE), range(1, room.rows + 1))
+    return dict(curve.measure(room.engine, curve.sample(room.engine, MODEL_SIZE), range(1, room.rows + 1)).step_ms)
 
 
 def replay(mode: str, load: float, rows: int, step_ms: Mapping[int, float]) -> dict[str, str | float]:

@@ -18,7 +18,7 @@ from mezzotint.export.graph_file import TOLERANCE, write
 from mezzotint.export.parts import Layout, Part, clip_part, unet_part
 from mezzotint.export.refusal import ExportRefused
 from mezzotint.export.source import Source
-from mezzotint.inference.quiet_onnxruntime import onnxruntime
+from mezzotint.inference.graphs.quiet_onnxruntime import onnxruntime
 from tests.export import pipelines
 
 # torch warns about its own internals; nothing here can act on that.

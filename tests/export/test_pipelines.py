@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from mezzotint.export.export import export
-from mezzotint.inference.engine import Embedding
-from mezzotint.inference.lane import Lane, Picture
-from mezzotint.inference.onnx_engine import OnnxEngine
+from mezzotint.inference.batching.lane import Lane, Picture
+from mezzotint.inference.models.engine import Embedding
+from mezzotint.inference.models.onnx_engine import OnnxEngine
 from tests.export import pipelines
 
 # torch and diffusers warn about their own internals; nothing here can act on that.

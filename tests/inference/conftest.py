@@ -10,7 +10,7 @@ import pytest
 
 from mezzotint.api.inference.v1.inference_pb2_grpc import InferenceServiceStub
 from mezzotint.inference.app import run
-from mezzotint.inference.onnx_engine import OnnxEngine
+from mezzotint.inference.models.onnx_engine import OnnxEngine
 from mezzotint.inference.settings import InferenceSettings
 from mezzotint.runtime.tls import Authority
 from tests.inference.tiny_model import write_tiny_model

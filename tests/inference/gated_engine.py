@@ -6,8 +6,8 @@ from threading import Semaphore
 
 import numpy as np
 
-from mezzotint.inference.card import ModelCard
-from mezzotint.inference.engine import Embedding, Engine, Floats
+from mezzotint.inference.models.card import ModelCard
+from mezzotint.inference.models.engine import Embedding, Engine, Floats
 
 GUARD_SECONDS = 10
 
@@ -40,6 +40,9 @@ class GatedEngine:
         velocity = self._engine.denoise(samples, timesteps, hidden, pooled)
         velocity[list(self.broken_rows)] = np.nan
         return velocity
+
+    def padding(self, rows: int, latent: tuple[int, ...]) -> int:
+        return self._engine.padding(rows, latent)
 
     def decode(self, latents: Floats) -> Floats:
         return self._engine.decode(latents)

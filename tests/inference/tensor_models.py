@@ -17,7 +17,7 @@ from mezzotint.api.open_inference.open_inference_pb2_grpc import GRPCInferenceSe
 from mezzotint.api.open_inference.tensors_pb2 import ModelInferRequest
 from mezzotint.inference.app import run
 from mezzotint.inference.settings import InferenceSettings
-from mezzotint.inference.tensor_types import BY_NAME, Array
+from mezzotint.inference.tensors.types import BY_NAME, Array
 from mezzotint.runtime.tls import Authority
 from tests.inference.tiny_model import model, node, save, value
 from tests.support.serving import connect, serving

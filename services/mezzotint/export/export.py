@@ -11,7 +11,7 @@ from mezzotint.export.graph_file import INLINE_BYTES_MAX, write
 from mezzotint.export.parts import Part
 from mezzotint.export.refusal import ExportRefused
 from mezzotint.export.source import CONFIG, INDEX, Source, Text
-from mezzotint.inference.card import SCHEDULER, read_scheduler
+from mezzotint.inference.models.card import SCHEDULER, read_scheduler
 from mezzotint.runtime.errors import ModelInvalid
 
 # The source's folder of an autoencoder's two halves.

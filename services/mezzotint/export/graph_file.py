@@ -16,7 +16,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from mezzotint.export.parts import Part
 from mezzotint.export.refusal import ExportRefused
-from mezzotint.inference.quiet_onnxruntime import onnxruntime
+from mezzotint.inference.graphs.quiet_onnxruntime import onnxruntime
 
 OPSET = 18
 FILE, PLAIN, ROUNDED = "model.onnx", "float32.onnx", "int8.onnx"

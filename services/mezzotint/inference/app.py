@@ -8,23 +8,25 @@ from functools import partial
 
 from mezzotint.api.inference.v1 import inference_pb2_grpc
 from mezzotint.api.open_inference.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server as add_open
-from mezzotint.inference import modes, readiness
-from mezzotint.inference.capacity import Capacity
-from mezzotint.inference.curve_file import CurveFile
-from mezzotint.inference.denoising import DenoisingLoop
-from mezzotint.inference.embeddings import EmbeddingCache
-from mezzotint.inference.input_store import InputStore
-from mezzotint.inference.memory import memory_of
-from mezzotint.inference.onnx_engine import OnnxEngine
-from mezzotint.inference.open_inference import OpenInference
-from mezzotint.inference.open_inference_service import OpenInferenceServicer
-from mezzotint.inference.painter import Painter
-from mezzotint.inference.painting import Studio
-from mezzotint.inference.repository import Repository
-from mezzotint.inference.row_caps import RowCaps
+from mezzotint.inference import readiness
+from mezzotint.inference.batching import modes
+from mezzotint.inference.batching.capacity import Capacity
+from mezzotint.inference.batching.denoising_loop import DenoisingLoop
+from mezzotint.inference.curves.file import CurveFile
+from mezzotint.inference.curves.row_caps import RowCaps
+from mezzotint.inference.models.embeddings import EmbeddingCache
+from mezzotint.inference.models.memory import memory_of
+from mezzotint.inference.models.onnx_engine import OnnxEngine
+from mezzotint.inference.models.repository import Repository
+from mezzotint.inference.open_inference.infer import OpenInference
+from mezzotint.inference.open_inference.service import OpenInferenceServicer
+from mezzotint.inference.pictures.input_store import InputStore
+from mezzotint.inference.pictures.painter import Painter
+from mezzotint.inference.pictures.painting import Studio
+from mezzotint.inference.pictures.preparing import Preparing
 from mezzotint.inference.service import InferenceServicer
 from mezzotint.inference.settings import InferenceSettings
-from mezzotint.inference.tensor_repository import TensorRepository
+from mezzotint.inference.tensors.repository import TensorRepository
 from mezzotint.inference.worker_app import build_worker
 from mezzotint.runtime.blobs import Blobs
 from mezzotint.runtime.server import Server
@@ -41,11 +43,13 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
         pool = stack.enter_context(ThreadPoolExecutor(settings.pool_threads, "pool"))
         thread = stack.enter_context(ThreadPoolExecutor(1, "denoiser"))
         rows = settings.rows or settings.rows_max
-        caps = RowCaps(CurveFile(settings.data / "inference/curves.json"), settings.rows_max, settings.threads, settings.rows)
+        file = CurveFile(settings.data / "inference/curves.json")
+        caps = RowCaps(file, settings.rows_max, settings.threads, settings.rows, thread, again=settings.measure_again)
         scheduler = modes.scheduler(settings.mode, rows, settings.waiting_max, settings.aside_max)
         loop = DenoisingLoop(scheduler, thread, rows, caps.of)
         inputs, capacity = InputStore(Blobs.open(settings.blobs_url, settings.data)), Capacity(rows, caps.least)
-        studio = Studio(loop, EmbeddingCache(settings.embeddings_max), pool, capacity, inputs)
+        preparing = Preparing(loop, settings.given_mib_max)
+        studio = Studio(loop, EmbeddingCache(settings.embeddings_max), pool, capacity, preparing, inputs)
         open_model = caps.learning(partial(OnnxEngine, threads=settings.threads, rows_max=rows))
         memory = memory_of(settings.model_memory_mib, settings.memory_mib)
         repository = Repository(

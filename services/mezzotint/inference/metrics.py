@@ -21,7 +21,12 @@ ROWS_CAP = Counter(
 )
 ROWS_WITHHELD = Counter(
     "mezzotint_inference_rows_withheld",
-    "Rows of those calls that stayed empty although pictures waited that would fill them: the padding's waste.",
+    "Rows of those calls that stayed empty although pictures waited that would fill them.",
+    ["model", "shape"],
+)
+ROWS_PADDED = Counter(
+    "mezzotint_inference_rows_padded",
+    "Rows that those calls were filled up with, to a number of rows that is recorded: computed and thrown away.",
     ["model", "shape"],
 )
 ROWS_LIMIT = Gauge("mezzotint_inference_rows_max", "Rows that one call may have: the knee, or the setting.", ["model", "shape"])

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from mezzotint.inference.repository import Repository
-from mezzotint.inference.tensor_repository import TensorRepository
+from mezzotint.inference.models.repository import Repository
+from mezzotint.inference.tensors.repository import TensorRepository
 from mezzotint.runtime.server import Server
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import grpc
 
 from mezzotint.api.inference.v1 import inference_pb2, inference_pb2_grpc
-from mezzotint.inference import listing
-from mezzotint.inference.events import Drawn, Event, Progress
-from mezzotint.inference.painter import Painter
-from mezzotint.inference.repository import Listed, Repository
-from mezzotint.inference.request import scheduler_of
+from mezzotint.inference.models import listing
+from mezzotint.inference.models.repository import Listed, Repository
+from mezzotint.inference.pictures.events import Drawn, Event, Progress
+from mezzotint.inference.pictures.painter import Painter
+from mezzotint.inference.pictures.request import scheduler_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from mezzotint.inference.step_scheduler import ASIDE_MAX
-from mezzotint.inference.waiting_list import WAITING_MAX
+from mezzotint.inference.batching.step_scheduler import ASIDE_MAX
+from mezzotint.inference.batching.waiting_list import WAITING_MAX
+from mezzotint.inference.pictures.preparing import GIVEN_MIB_MAX
 from mezzotint.runtime.bundled import bundled
 from mezzotint.runtime.settings import ServiceSettings, config
 
@@ -42,8 +43,12 @@ class InferenceSettings(ServiceSettings):
     """The most rows of one call of the denoiser: a picture with guidance takes two, one without takes one."""
     rows: int | None = Field(default=None, ge=2, le=256)
     """Rows of one call, measured or not. Not set: as many, up to `rows_max`, as let the device draw more in the same time."""
+    measure_again: bool = False
+    """Measure that at this start, whatever is kept of earlier ones in `inference/curves.json` of the data folder."""
     waiting_max: int = Field(default=WAITING_MAX, ge=1, le=65536)
-    """Pictures that may wait for a slot; more are refused with SERVER_OVERLOADED."""
+    """Pictures that may wait for a slot or be prepared for that; more are refused with SERVER_OVERLOADED."""
+    given_mib_max: int = Field(default=GIVEN_MIB_MAX, ge=16, le=65536)
+    """MiB of pictures in requests whose pictures are being prepared; requests that bring more are refused likewise."""
     aside_max: int = Field(default=ASIDE_MAX, ge=0, le=4096)
     """Pictures that may be put aside while others are in their slots; 0: whoever has a slot keeps it."""
     priorities: dict[str, int] = Field(default_factory=lambda: {"enterprise": 0, "pro": 0, "plus": 1, "free": 2})

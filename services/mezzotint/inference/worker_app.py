@@ -3,11 +3,11 @@
 from contextlib import AsyncExitStack
 
 from mezzotint.api.queue.v1.queue_pb2_grpc import QueueServiceStub
-from mezzotint.inference.capacity import Capacity
-from mezzotint.inference.painter import Painter
+from mezzotint.inference.batching.capacity import Capacity
+from mezzotint.inference.pictures.painter import Painter
 from mezzotint.inference.settings import InferenceSettings
-from mezzotint.inference.worker import Worker
-from mezzotint.inference.worker_name import worker_name
+from mezzotint.inference.work.worker import Worker
+from mezzotint.inference.work.worker_name import worker_name
 from mezzotint.runtime import channel, clock
 from mezzotint.runtime.blobs import Blobs
 from mezzotint.runtime.tls import Identity

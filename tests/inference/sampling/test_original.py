@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mezzotint.inference.noise import noise
+from mezzotint.inference.sampling.noise import noise
 from mezzotint.inference.sampling.original import Original
 from mezzotint.inference.sampling.plan import COLUMN, Floats
 from mezzotint.inference.sampling.sampler import Sampler, left_out, plan_of, samplers_of

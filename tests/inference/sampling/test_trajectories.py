@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mezzotint.inference.noise import noise
+from mezzotint.inference.sampling.noise import noise
 from mezzotint.inference.sampling.plan import Floats, Plan
 from mezzotint.inference.sampling.sampler import Sampler, plan_of, samplers_of, steps_max_of
 from mezzotint.inference.sampling.scheduler_config import SchedulerConfig

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mezzotint.inference.noise import noise
+from mezzotint.inference.sampling.noise import noise
 from mezzotint.inference.sampling.original import Original
 from mezzotint.inference.sampling.plan import COLUMN, Floats, Plan
 

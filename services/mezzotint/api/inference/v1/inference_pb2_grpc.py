@@ -66,7 +66,8 @@ class InferenceServiceServicer:
     def Generate(self, request, context):
         """Draws pictures at once, next to the work from the queue. Ends after the last picture. Cancelling the call frees its slots
         at the next step. Not retryable as such, but the same seed gives the same picture. Fails with MODEL_NOT_FOUND, SIZE_UNSUPPORTED,
-        SERVER_OVERLOADED (256 pictures waiting for a slot).
+        SERVER_OVERLOADED (256 pictures waiting for a slot or being prepared for it, or 256 MiB of pictures to begin from and masks in
+        requests whose pictures are being prepared).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,8 @@ class InferenceServiceStub:
     Generate: _grpc.UnaryStreamMultiCallable[_inference_pb2.GenerateRequest, _inference_pb2.GenerateResponse]
     """Draws pictures at once, next to the work from the queue. Ends after the last picture. Cancelling the call frees its slots
     at the next step. Not retryable as such, but the same seed gives the same picture. Fails with MODEL_NOT_FOUND, SIZE_UNSUPPORTED,
-    SERVER_OVERLOADED (256 pictures waiting for a slot).
+    SERVER_OVERLOADED (256 pictures waiting for a slot or being prepared for it, or 256 MiB of pictures to begin from and masks in
+    requests whose pictures are being prepared).
     """
     ListModels: _grpc.UnaryUnaryMultiCallable[_inference_pb2.ListModelsRequest, _inference_pb2.ListModelsResponse]
     """The models in the folder of models, loaded or not. Reads only."""
@@ -61,7 +62,8 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     Generate: _aio.UnaryStreamMultiCallable[_inference_pb2.GenerateRequest, _inference_pb2.GenerateResponse]  # type: ignore[assignment]
     """Draws pictures at once, next to the work from the queue. Ends after the last picture. Cancelling the call frees its slots
     at the next step. Not retryable as such, but the same seed gives the same picture. Fails with MODEL_NOT_FOUND, SIZE_UNSUPPORTED,
-    SERVER_OVERLOADED (256 pictures waiting for a slot).
+    SERVER_OVERLOADED (256 pictures waiting for a slot or being prepared for it, or 256 MiB of pictures to begin from and masks in
+    requests whose pictures are being prepared).
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_inference_pb2.ListModelsRequest, _inference_pb2.ListModelsResponse]  # type: ignore[assignment]
     """The models in the folder of models, loaded or not. Reads only."""
@@ -87,7 +89,8 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_inference_pb2.GenerateResponse], _abc.AsyncIterator[_inference_pb2.GenerateResponse]]:
         """Draws pictures at once, next to the work from the queue. Ends after the last picture. Cancelling the call frees its slots
         at the next step. Not retryable as such, but the same seed gives the same picture. Fails with MODEL_NOT_FOUND, SIZE_UNSUPPORTED,
-        SERVER_OVERLOADED (256 pictures waiting for a slot).
+        SERVER_OVERLOADED (256 pictures waiting for a slot or being prepared for it, or 256 MiB of pictures to begin from and masks in
+        requests whose pictures are being prepared).
         """
 
     @_abc_1.abstractmethod

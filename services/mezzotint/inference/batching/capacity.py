@@ -1,0 +1,63 @@
+"""How much more could begin now: what the worker's credits go by."""
+
+from collections.abc import Callable
+
+
+class Capacity:
+    """Counts the rows that unfinished pictures take, and the pictures between their last step and their pixels.
+
+    One call has `rows_max` rows, or fewer where `cap`, which is asked every time, says so.
+    """
+
+    def __init__(self, rows_max: int, cap: Callable[[], int] | None = None) -> None:
+        self._most = rows_max
+        self._cap = cap
+        self._rows = 0
+        self._decoding = 0
+        self._watchers: list[Callable[[], None]] = []
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called whenever something was given back."""
+        self._watchers.append(changed)
+
+    def take(self, rows: int) -> None:
+        """Pictures that take `rows` rows of a call begin, or wait to begin."""
+        self._rows += rows
+
+    def give_back(self, rows: int) -> None:
+        """Pictures that took `rows` rows made their last step or were dropped."""
+        self._rows -= rows
+        assert self._rows >= 0, "more rows were given back than taken"
+        self._tell()
+
+    def begin_decoding(self) -> None:
+        """A picture's last step is made and its pixels are to come."""
+        self._decoding += 1
+
+    def end_decoding(self) -> None:
+        """A picture's pixels came, or will not come."""
+        self._decoding -= 1
+        self._tell()
+
+    @property
+    def behind(self) -> int:
+        """Pictures between their last step and their pixels, beyond as many as one call has rows: decoding lags by these."""
+        return max(0, self._decoding - self._rows_max)
+
+    @property
+    def slots(self) -> int:
+        """Pictures with guidance, which take two rows, that one call has room for; 1 at least."""
+        return max(1, self._rows_max // 2)
+
+    @property
+    def free(self) -> int:
+        """Pictures with guidance, which take two rows, that could begin at once; 0 as well while decoding lags behind."""
+        return 0 if self.behind else max(0, self._rows_max - self._rows) // 2
+
+    @property
+    def _rows_max(self) -> int:
+        return self._most if self._cap is None else min(self._most, self._cap())
+
+    def _tell(self) -> None:
+        for changed in self._watchers:
+            changed()

@@ -1,0 +1,29 @@
+"""Where pictures that come with requests are read from, and how many at once."""
+
+import asyncio
+from collections.abc import Callable
+
+from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec, InputImage
+from mezzotint.inference.pictures.image_input import ImageInput
+from mezzotint.inference.pictures.input_store import READING_MAX, InputStore
+from tests.inference.given_pictures import encoded, gradient
+
+
+async def test_few_are_read_at_once() -> None:
+    """Ensures that a burst of requests with pictures does not have all of them fetched and decoded at the same time."""
+    spec = GenerationSpec(prompt="x", width=256, height=256, image=InputImage(data=encoded(gradient())))
+    inputs, gate, entered = InputStore(), asyncio.Event(), 0
+
+    async def in_pool(work: Callable[[], ImageInput]) -> ImageInput:
+        nonlocal entered
+        entered += 1
+        await gate.wait()
+        return work()
+
+    reading = [asyncio.create_task(inputs.read(spec, spec, in_pool)) for _ in range(READING_MAX + 2)]
+    for _ in reading:
+        await asyncio.sleep(0)
+    assert entered == READING_MAX
+    gate.set()
+    assert all(each.image.size == (256, 256) for each in await asyncio.gather(*reading))
+    assert entered == READING_MAX + 2
