@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
+from functools import cache, partial
 
 from mezzotint.queue import transitions
 from mezzotint.queue.engine import Candidate, Engine, Enqueued
@@ -47,7 +47,9 @@ class Intake:
         """Accept jobs, each by itself; gives what became of each. They are accepted even if nobody waits for that any more."""
         answer: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
         now = self._clock.now()
-        judged = [self._judge(new, now) for new in news]
+        # Asked once for all of a tier and kind: jobs come by the hundred.
+        defers = cache(self._defers) if len(news) > 1 else self._defers
+        judged = [self._judge(new, now, defers) for new in news]
         candidates = [each for each in judged if isinstance(each, Candidate)]
         if not candidates:
             answer.set_result([each for each in judged if isinstance(each, MezzotintError)])
@@ -62,14 +64,14 @@ class Intake:
         """Accept jobs in the tiers of this policy from now on."""
         self.tiers = policy.names()
 
-    def _judge(self, new: NewJob, now: float) -> Candidate | MezzotintError:
+    def _judge(self, new: NewJob, now: float, defers: Callable[[str, str], str]) -> Candidate | MezzotintError:
         """The job as it would be accepted, its room taken; the error when it cannot be, whatever is kept."""
         if new.tier not in self.tiers:
             names = ", ".join(self.tiers)
             return TierUnknown(f"there is no tier {new.tier!r}; the tiers are {names}", metadata={"tiers": names})
         if new.not_before > now + NOT_BEFORE_SECONDS_MAX:
             return FieldInvalid.of("job.not_before", "must be at most 30 days from now; enqueue the job later")
-        accepted = transitions.accept(new, self._new_id("job"), now, self._defers(new.tier, new.kind))
+        accepted = transitions.accept(new, self._new_id("job"), now, defers(new.tier, new.kind))
         full = self._jobs.capacity.refusal(new.account_id)
         self._jobs.capacity.add(accepted.job)
         return Candidate(accepted, new, full)
