@@ -58,7 +58,8 @@ def played(
         if batch is None:
             now = arrivals[come].at
             continue
-        now += step_ms[sum(seat.ticket.rows for seat in batch.seats)] / 1e3
+        seconds = step_ms[sum(seat.ticket.rows for seat in batch.seats)] / 1e3
+        now += seconds
         first |= {seat.ticket.number: now for seat in batch.seats if not seat.done}
-        end |= {ticket.number: now for ticket in scheduler.update()}
+        end |= {ticket.number: now for ticket in scheduler.update(seconds=seconds)}
     return first, end

@@ -77,7 +77,7 @@ class Slots(RuleBasedStateMachine):
             return
         seats = self.batch.seats
         assert len({seat.slot for seat in seats}) == len({seat.ticket.number for seat in seats}) == len(seats) > 0
-        assert sum(seat.ticket.rows for seat in seats) <= (CAPS[self.batch.shape] or ROWS_MAX)
+        assert sum(seat.ticket.rows for seat in seats) + self.batch.withheld <= (CAPS[self.batch.shape] or ROWS_MAX)
         assert {seat.ticket.number for seat in seats} <= live
         assert all(seat.ticket.shape == self.batch.shape and seat.done == self.steps[seat.ticket.number] for seat in seats)
         self.follow(self.batch)

@@ -1,11 +1,14 @@
 """Step-level batching: who is in a call, who has to make way, and that everybody comes back."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mezzotint.inference.batching.scheduler import Scheduler, Ticket
-from mezzotint.inference.batching.step_scheduler import PATIENCE, PATIENCE_WITH_BETTER, SlotScheduler
+from mezzotint.inference.batching.scheduler import Batch, Scheduler, Ticket
+from mezzotint.inference.batching.step_scheduler import COSTS_MAX, PATIENCE, PATIENCE_WITH_BETTER, SIMILAR, SlotScheduler
 from tests.inference.batching.tickets import calls, numbers, ticket
 
 
@@ -93,7 +96,7 @@ def test_room_for_two_rows_is_made_with_no_more_than_it_takes() -> None:
 
 
 def test_newcomers_begin_at_the_next_call_and_the_shortest_ends_first() -> None:
-    """Of equal priority, one without a step goes before all, then the one with the least left."""
+    """Of equal priority, one without a step goes before all, then the one of the fewest steps."""
     scheduler = SlotScheduler(1)
     scheduler.add([ticket(1, steps=5)])
     scheduler.schedule()
@@ -102,8 +105,8 @@ def test_newcomers_begin_at_the_next_call_and_the_shortest_ends_first() -> None:
     assert calls(scheduler)[:8] == [[2], [3], [3], [1], [1], [1], [1], [2]]
 
 
-def test_among_those_who_have_begun_a_longer_one_puts_nobody_aside() -> None:
-    """One of as many steps as the one in the slot has left waits until that is done."""
+def test_among_those_who_have_begun_an_equal_one_puts_nobody_aside() -> None:
+    """One of as many steps as the one in the slot waits until that is done."""
     scheduler = SlotScheduler(1)
     scheduler.add([ticket(1, steps=4), ticket(2, steps=4)])
     assert calls(scheduler) == [[1], [2], [1], [1], [1], [2], [2], [2]]
@@ -114,6 +117,100 @@ def test_a_worse_priority_does_not_even_begin() -> None:
     scheduler = SlotScheduler(1)
     scheduler.add([ticket(1, steps=3), ticket(2, steps=1, priority=1)])
     assert calls(scheduler) == [[1], [1], [1], [2]]
+
+
+def run(scheduler: Scheduler, seconds: Callable[[int], float]) -> Batch:
+    """Make one call that takes so long for its rows."""
+    batch = scheduler.schedule()
+    assert batch is not None
+    scheduler.update(seconds=seconds(sum(seat.ticket.rows for seat in batch.seats)))
+    return batch
+
+
+def experienced(seconds: Callable[[int], float], rows_max: int = 4) -> SlotScheduler:
+    """A scheduler with nothing to do that has seen what calls of 1 to `rows_max` rows take."""
+    scheduler = SlotScheduler(rows_max)
+    scheduler.add([ticket(-number, steps=number) for number in range(1, rows_max + 1)])
+    for _ in range(rows_max):
+        run(scheduler, seconds)
+    assert scheduler.schedule() is None
+    return scheduler
+
+
+@pytest.mark.parametrize(
+    ("seconds", "steps", "together"),
+    [
+        # Rows cost nothing.
+        (lambda rows: 1.0, 50, True),
+        # Rows cost all: two take twice as long as one. Only one that is much like the other shares then.
+        (lambda rows: 1.0 * rows, 50, False),
+        (lambda rows: 1.0 * rows, 20 * SIMILAR, True),
+        # A call draws 1/20 of a picture alone and 1/20 + 1/50 with both: 1.4 times as much, in 1.54 or 1.38 times the time.
+        (lambda rows: 6.0 + 7.0 * rows, 50, False),
+        (lambda rows: 8.0 + 5.0 * rows, 50, True),
+    ],
+)
+def test_a_longer_picture_shares_calls_when_they_draw_more_with_it(
+    seconds: Callable[[int], float], steps: int, together: bool
+) -> None:
+    """By what calls took before; else its rows stay empty, which is told, until the shorter one is done."""
+    scheduler = experienced(seconds)
+    scheduler.add([ticket(1, steps=steps), ticket(2, steps=20)])
+    assert sorted(numbers(run(scheduler, seconds))) == [1, 2]
+    batch = run(scheduler, seconds)
+    assert (sorted(numbers(batch)), batch.withheld) == (([1, 2], 0) if together else ([2], 1))
+
+
+def test_a_longer_picture_begins_and_goes_on_beside_better_ones_that_would_be_faster_alone() -> None:
+    """Its first step does not wait for that, and once it was aside for long enough nothing does."""
+    scheduler, inside = experienced(float), list[bool]()
+    for number in range(PATIENCE * 50 + 20):
+        if not number % 15:
+            scheduler.add([ticket(1000 + number, steps=20)])
+        if number == 1:
+            scheduler.add([ticket(1, steps=50, priority=1)])
+        inside.append(1 in numbers(run(scheduler, float)))
+    assert inside.index(True) == 1
+    assert inside[2:].index(True) == PATIENCE * 50
+
+
+def test_a_shape_that_comes_back_is_still_known() -> None:
+    """What its calls cost is not forgotten while nobody wants it, unless many other shapes came meanwhile."""
+    for others, withheld in ((0, 1), (COSTS_MAX, 0)):
+        scheduler = experienced(float)
+        for number in range(others):
+            scheduler.add([ticket(100 + number, f"other {number}", steps=1)])
+            run(scheduler, float)
+        scheduler.add([ticket(1, steps=50), ticket(2, steps=20)])
+        run(scheduler, float)
+        assert run(scheduler, float).withheld == withheld
+
+
+@given(
+    arrivals=st.lists(st.lists(st.tuples(st.integers(1, 2), st.integers(1, 9), st.integers(0, 1)), max_size=2), max_size=80),
+    base=st.floats(0.01, 10.0),
+    each=st.floats(0.0, 10.0),
+)
+def test_nobody_starves(arrivals: list[list[tuple[int, int, int]]], base: float, each: float) -> None:
+    """Whoever comes and whatever calls cost: after PATIENCE_WITH_BETTER calls aside a step only those before it keep it out."""
+    scheduler, tickets = SlotScheduler(3), list[Ticket]()
+    done, aside = Counter[int](), Counter[int]()
+    for come in [*arrivals, *([] for _ in range(2000))]:
+        new = [Ticket(len(tickets) + number, "a", *each_one) for number, each_one in enumerate(come)]
+        scheduler.add(new)
+        tickets += new
+        batch = scheduler.schedule()
+        if batch is None:
+            continue
+        inside = set(numbers(batch))
+        begun = [each_one for each_one in tickets if 0 < done[each_one.number] < each_one.steps]
+        due = [each_one for each_one in begun if aside[each_one.number] >= PATIENCE_WITH_BETTER * each_one.steps]
+        if due:
+            assert min(due, key=lambda each_one: (each_one.priority, each_one.number)).number in inside
+        aside.update(each_one.number for each_one in begun if each_one.number not in inside)
+        done.update(inside)
+        scheduler.update(seconds=base + each * sum(seat.ticket.rows for seat in batch.seats))
+    assert all(done[each_one.number] == each_one.steps for each_one in tickets)
 
 
 def begun_once(scheduler: Scheduler, first: Ticket) -> None:
