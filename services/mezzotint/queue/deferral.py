@@ -1,6 +1,5 @@
 """Which jobs are deferred at a peak, and why. Pure."""
 
-from mezzotint.queue.aging import waits_since
 from mezzotint.queue.clock_steps import ClockSteps
 from mezzotint.queue.job import Job
 from mezzotint.queue.kinds import Kinds, Moment
@@ -32,7 +31,7 @@ class Deferral:
     def started(self, job: Job, moment: Moment) -> None:
         """A job was picked; the first starts of those that are never deferred tell of a peak."""
         if not job.attempt and job.tier not in self.tiers:
-            self.peak.observe(moment.at, moment.at - self._steps.steady(job, waits_since(job)))
+            self.peak.observe(moment.at, moment.at - self._steps.waits_since(job))
 
     def update(self, at: float, *, served: bool) -> None:
         """Look at the waits, which say nothing while no job is `served` by any worker.

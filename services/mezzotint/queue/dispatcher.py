@@ -59,9 +59,10 @@ class Dispatcher:
 
     def place(self, job: Job) -> Place:
         """Where a waiting job stands; no time is promised while no worker takes its kind, but that of its not-before time."""
-        if (left := job.not_before - self._clock.now()) > 0:
+        moment = self._moment()
+        if (left := self._room.left(job, moment)) is not None:
             return Place(0, left)
-        place = self._room.place(job, self._clock.monotonic())
+        place = self._room.place(job, moment.at)
         return place if job.kind in self._roster.kinds() else Place(place.position, None)
 
     def tick(self) -> None:
@@ -151,7 +152,7 @@ class Dispatcher:
         for change in changes:
             before, job = change.before, change.job
             if before and before.state is JobState.RUNNING:
-                self._room.release(before, change.cost_ms)
+                self._room.release(before, change.cost_ms, for_good=job.state.final)
             elif before and (job.state.final or before.state is JobState.DEFERRED):
                 self._room.leave(before, for_good=job.state.final)
             if job.state <= JobState.DEFERRED:

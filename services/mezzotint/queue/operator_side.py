@@ -45,7 +45,7 @@ class OperatorSide:
             dispatcher.wake()
 
         policy, store = scheduling.policy, SqliteOperatorStore(engine)
-        self.census = Census(policy.current.names(), clock, jobs.get)
+        self.census = Census(policy.current.names(), clock, jobs.get, scheduling.room.waits_since)
         self.pauses = Pauses(store, lambda: intake.tiers, apply)
         self.board = StatsBoard(self.census, scheduling.room, self.pauses, roster, draining)
         self.display = metrics.Display(self.board.read, clock)
