@@ -302,7 +302,12 @@ def test_ages_are_time_that_passes(step: int) -> None:
     into.enter(paid(2, "heavy", NOW), Moment(NOW, 0.0))
     for number in range(3, 203):
         into.enter(paid(number, "light", NOW), Moment(NOW, 0.0))
-    moments = [Moment(NOW + second + (step if second >= 10 else 0), float(second)) for second in range(1, 70)]
-    started = [job.account_id for moment in moments if (job := into.pick(["image.generate"], moment))]
+    started = []
+    for second in range(1, 70):
+        moment = Moment(NOW + second + (step if second >= 10 else 0), float(second))
+        into.enter(paid(1000 + second, "light", moment.now), moment)
+        job = into.pick(["image.generate"], moment)
+        assert job
+        started.append(job.account_id)
     assert started.index("heavy") == 59
     assert into.kinds.aged() == {"pro": 1, "free": 0}
