@@ -5,6 +5,7 @@ Which of several jobs that could start is started is the queue's affair; everyth
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -53,6 +54,11 @@ class Model:
         job_id, first = self.requests.get((new.account_id, new.request_id), ("", new))
         return (self.jobs[job_id], first == new) if job_id else None
 
+    def asked(self, tier: str, states: Collection[JobState], labels: Mapping[str, str]) -> list[Job]:
+        """The jobs of a tier ("": any), of states (none: any), that have all of these labels; the oldest first."""
+        jobs = [job for job in self.jobs.values() if tier in ("", job.tier) and (not states or job.state in states)]
+        return [job for job in jobs if labels.items() <= dict(job.labels).items()]
+
     def accept(self, new: NewJob, job_id: str) -> Job:
         """A new job, under the id that the queue gave it."""
         accepted = transitions.accept(new, job_id, self._clock.now())
@@ -61,6 +67,16 @@ class Model:
         self.payloads[job_id] = new.payload
         self.requests[new.account_id, new.request_id] = (job_id, new)
         return self.jobs[job_id]
+
+    def dead(self, tier: str = "", reason: str = "") -> list[Job]:
+        """The failed jobs of a tier and reason, "" for any, that were not redriven; the oldest first."""
+        failed = (job for job in self.jobs.values() if job.failure and job.state is JobState.FAILED and not job.redriven_by)
+        return [job for job in failed if tier in ("", job.tier) and job.failure and reason in ("", job.failure.reason)]
+
+    def redrive(self, dead: Job, new: NewJob, job_id: str) -> None:
+        """A dead job's work is done again by a new one, under the id that the queue gave it."""
+        self.accept(new, job_id)
+        self.jobs[dead.job_id] = replace(dead, redriven_by=job_id)
 
     def apply(self, change: Transition) -> Job:
         """A job goes on; a lease begins or ends with it."""
