@@ -49,7 +49,8 @@ class Kind:
 
     def add(self, job: Job, at: float, *, front: bool = False) -> None:
         """A job begins to wait in its state, QUEUED or DEFERRED."""
-        self.sidelines.settle(job)
+        if self.sidelines.loans:
+            self.sidelines.settle(job)
         if job.state is JobState.DEFERRED:
             self.sidelines.of(job.tier).add(job, front=front)
         else:

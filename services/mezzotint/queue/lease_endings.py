@@ -14,7 +14,7 @@ from mezzotint.queue.worker import Settlement, Worker
 from mezzotint.runtime.clock import Clock
 from mezzotint.runtime.errors import JobFinished, JobNotFound, LeaseStale
 
-LOST = Failure(FailureClass.WORKER_LOST, "LEASE_STALE", "the worker stopped answering; the job goes to another")
+LOST = Failure(FailureClass.WORKER_LOST, "LEASE_STALE", "the worker stopped answering")
 
 
 class LeaseEndings:

@@ -32,11 +32,12 @@ class WaitingRoom:
     def enter(self, job: Job, moment: Moment, *, again: bool = False) -> None:
         """A job waits, from now on or from its `not_before`. `again`: it waited before, and keeps its place."""
         self._steps.look(job, moment)
-        if self._steps.early(job, moment):
+        if job.not_before and self._steps.early(job, moment):
             self._steps.forget(job)
             self._appointments.add(job, moment)
         else:
-            self._steps.come(job, moment)
+            if job.not_before or job.started_at:
+                self._steps.come(job, moment)
             self._expiries.add(job)
             self.kinds.of(job.kind).add(job, moment.at, front=again)
 

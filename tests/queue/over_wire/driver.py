@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
+from itertools import zip_longest
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +111,14 @@ class Driver:
         assert cancelled == job_message(self.model.jobs[job_id])
         await self.worker.hear(told if job.state is JobState.RUNNING and self.model.connected else ())
 
-    async def advance(self, seconds: float) -> None:
-        """Time passes."""
+    async def advance(self, seconds: int) -> None:
+        """Time passes, and stops where a job comes to its time that is too late at the end: either may be first then."""
+        end = self.clock.now() + seconds
+        late = [job for job in self.model.jobs.values() if job.state is JobState.DEFERRED and job.expires_at <= end]
+        for moment in sorted({*(float(ceil(job.not_before)) for job in late), end}):
+            await self._advance(moment - self.clock.now())
+
+    async def _advance(self, seconds: float) -> None:
         before = {job_id: job.sequence for job_id, job in self.model.jobs.items()}
         self.clock.advance(seconds)
         ended = self.model.pass_time()
@@ -161,4 +169,5 @@ class Driver:
                 break
             assert len(page.jobs) == page_size
             request.page_token = page.next_page_token
-        assert jobs == [job_message(job) for job in reversed(self.model.asked(tier, wanted, labels or {}))]
+        told = [job_message(job) for job in reversed(self.model.asked(tier, wanted, labels or {}))]
+        assert jobs == told, [pair for pair in zip_longest(jobs, told) if pair[0] != pair[1]]

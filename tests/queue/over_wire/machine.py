@@ -32,14 +32,13 @@ OTHERS: tuple[dict[str, Any], ...] = ({}, {}, {"cost_ms": 2}, {"payload": b"x"},
 # The ways to go on, as often as they are to be taken. They are not rules of their own: of those Hypothesis leaves some out of
 # each sequence, and a sequence without a worker that asks, gets and ends jobs shows little.
 ALWAYS = {"enqueue": 8, "enqueue_for_later": 3, "pause": 1, "resume": 2, "advance": 4, "restart": 1, "list_jobs": 2}
-WITH_JOBS = {"enqueue_again": 4, "cancel": 2, "look": 5}
+# Whether jobs have failed is the queue's affair, which hands out what it likes; the ways to go on may not depend on it.
+WITH_JOBS = {"enqueue_again": 4, "cancel": 2, "look": 5, "redrive": 2, "redrive_named": 2, "list_dead": 2}
 ALONE = {"connect": 25}
 AWAY_FROM_WORK = {"advance": 15}
 CONNECTED = {"credit": 12, "beat": 2, "vanish": 1, "connect": 1}
 AT_WORK = {"complete": 6, "fail": 8, "hand_back": 4, "leave_out": 2, "steal": 2, "cancel_running": 2, "restart": 4, "vanish": 2}
 LATE = {"say_late": 4}
-WITH_DEAD = {"redrive": 3, "redrive_named": 2, "list_dead": 2}
-WITH_FAILED = {"redrive_named": 1, "list_dead": 1}
 
 
 class WireMachine(RuleBasedStateMachine):
@@ -77,8 +76,6 @@ class WireMachine(RuleBasedStateMachine):
             ways.update(AT_WORK if self.model.connected else AWAY_FROM_WORK)
         if self.model.connected and self.model.over:
             ways.update(LATE)
-        if any(job.state is JobState.FAILED for job in self.model.jobs.values()):
-            ways.update(WITH_DEAD if self.model.dead() else WITH_FAILED)
         way = data.draw(st.sampled_from(list(ways.elements())), label="way")
         getattr(self, way)(lambda strategy: data.draw(strategy, label=way))
 
@@ -120,10 +117,12 @@ class WireMachine(RuleBasedStateMachine):
         self.do(self.driver.operator.redrive(draw(ANY_TIER), draw(REASONS), PER_SECOND))
 
     def redrive_named(self, draw: Draw) -> None:
+        indices, other, whatever = draw(st.lists(INDEX, min_size=1, max_size=4)), self._job(draw), draw(st.integers(0, 3)) == 3
         failed = [job_id for job_id, job in self.model.jobs.items() if job.state is JobState.FAILED]
-        named = draw(st.lists(st.sampled_from(failed), unique=True, min_size=1, max_size=4))
-        others = [self._job(draw)] if draw(st.integers(0, 3)) == 3 else []
-        self.do(self.driver.operator.redrive_named(list(dict.fromkeys([*named, *others])), PER_SECOND))
+        named = [failed[-1 - index % len(failed)] for index in indices if failed]
+        if whatever or not failed:
+            named.append(other)
+        self.do(self.driver.operator.redrive_named(list(dict.fromkeys(named)), PER_SECOND))
 
     def connect(self, draw: Draw) -> None:
         self.do(self.driver.worker.connect(sorted(self.model.leases)[: draw(st.integers(0, 4)) or None]))
