@@ -167,26 +167,6 @@ async def test_a_message_over_its_limits_ends_the_stream_and_no_lease(
     assert (await back.complete(lease)).accepted
 
 
-async def test_a_message_of_a_hundred_megabytes_is_a_limit(queue: Caller) -> None:
-    """Ensures that a caller and a worker are told the limit and not that the queue is busy, and that both can go on."""
-    job = await queue.enqueue()
-    worker = queue.worker()
-    await worker.hello(credit=1)
-    lease = await worker.lease()
-    huge = bytes(100 * 1024 * 1024)
-    stream: Any = queue.stub.EnqueueJobs()
-    await stream.write(queue_pb2.EnqueueJobsRequest(jobs=[new_job(payload=huge)]))
-    await worker.send(completions=completing(work_pb2.Complete(lease=lease.ref, result=huge)))
-    unary = queue.stub.EnqueueJob(queue_pb2.EnqueueJobRequest(job=new_job(payload=huge)))
-    for error in [await refused(unary), await refused(stream.read()), await ended(worker)]:
-        assert (error.reason, error.metadata) == ("LIMIT_REACHED", {"limit": "4194304"})
-        assert "send less in one message" in error.message
-    back = queue.worker()
-    assert list((await back.hello(lease.ref)).held) == [lease.ref]
-    assert (await back.complete(lease)).accepted
-    assert await listed(queue) == [job.job_id]
-
-
 async def test_a_result_may_be_64_kib_and_no_more(queue: Caller) -> None:
     """Ensures that a result over its limit ends the stream by name and loses no job, and that one at the limit is kept."""
     jobs = [await queue.enqueue(f"r{number}") for number in range(2)]
