@@ -166,4 +166,4 @@ class Dispatcher:
 def _can_take(worker: Worker, leases: LeaseTable) -> bool:
     """The worker can be given a job."""
     holds = leases.held(worker.worker_id) + worker.starting
-    return worker.credits > 0 and holds < LEASES_MAX and not (worker.full or worker.closed or worker.draining)
+    return worker.credits > 0 and holds < LEASES_MAX and worker.takes_jobs
