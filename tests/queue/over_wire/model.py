@@ -46,6 +46,8 @@ class Model:
         self.over: list[Ref] = []
         """Leases that the worker once held."""
         self.connected = False
+        self.silent = False
+        """The worker let a lease run out and has sent no heartbeat since: it gets nothing."""
         self.credits = 0
         self._clock = clock
 
@@ -103,10 +105,11 @@ class Model:
 
     def due(self) -> int:
         """How many leases the worker must get now."""
-        return min(self.credits, len(self.ready())) if self.connected else 0
+        return min(self.credits, len(self.ready())) if self.connected and not self.silent else 0
 
     def beat(self, left_out: str = "") -> None:
         """The worker names all that it holds but for one job, which is lost if it was named before."""
+        self.silent = False
         for job_id, lease in list(self.leases.items()):
             if job_id != left_out:
                 lease.expires_at, lease.seen = self._clock.monotonic() + LEASE_SECONDS, True
@@ -123,7 +126,7 @@ class Model:
 
     def leave(self) -> None:
         """The worker's stream broke, or the queue was restarted: its leases live on for the grace."""
-        self.connected, self.credits = False, 0
+        self.connected, self.silent, self.credits = False, False, 0
         for lease in self.leases.values():
             lease.expires_at, lease.seen = self._clock.monotonic() + GRACE_SECONDS, True
 
@@ -138,6 +141,7 @@ class Model:
         for job_id, lease in sorted(self.leases.items()):
             if lease.expires_at <= self._clock.monotonic():
                 ended.append((job_id, lease.token))
+                self.silent = self.connected
                 self.lose(job_id)
         for job in list(self.jobs.values()):
             if job.state is JobState.DEFERRED and job.not_before <= now:
