@@ -17,6 +17,8 @@ class Deferral:
         self.peak = PeakController(policy.wait_objective_seconds)
         self._kinds = kinds
         self._steps = steps
+        # When each tier was last seen paused.
+        self._paused_at: dict[str, float] = {}
         self.tiers = policy.deferrable()
         """The tiers that can be deferred."""
 
@@ -29,15 +31,21 @@ class Deferral:
         return AFTER_PEAK if self._kinds.deferred(tier, kind) else ""
 
     def started(self, job: Job, moment: Moment) -> None:
-        """A job was picked; the first starts of those that are never deferred tell of a peak."""
+        """A job was picked; the first starts of those that are never deferred tell of a peak.
+
+        What a job waits for others of its account to end, or for an operator, says nothing of how much work there is.
+        """
         if not job.attempt and job.tier not in self.tiers:
-            self.peak.observe(moment.at, moment.at - self._steps.waits_since(job))
+            free_at = self._kinds.of(job.kind).scheduler.lines.of(job.tier).free_at(job.account_id)
+            since = max(self._steps.waits_since(job), free_at, self._paused_at.get(job.tier, 0.0))
+            self.peak.observe(moment.at, moment.at - since)
 
     def update(self, at: float, *, served: bool) -> None:
         """Look at the waits, which say nothing while no job is `served` by any worker.
 
         Under pressure the tiers that can be deferred get their floor and what the others leave.
         """
+        self._paused_at |= dict.fromkeys(self._kinds.paused, at)
         mode = self.peak.update(at, waiting=self._kinds.others_wait(self.tiers), served=served)
         self._kinds.give_way(frozenset() if mode is PeakMode.NORMAL else self.tiers)
 

@@ -124,7 +124,7 @@ class Dispatcher:
     def _miss(self, worker: Worker, job: Job, error: MezzotintError) -> None:
         """A picked job could not be leased: it was cancelled meanwhile, or there is no room on the disk."""
         worker.credits += 1
-        self._room.release(job, 0)
+        self._room.release(job, 0, self._clock.monotonic())
         if isinstance(error, StorageFull):
             self._room.enter(job, self._moment(), again=True)
             self._paused_until = self._clock.monotonic() + FULL_RETRY_SECONDS
@@ -152,7 +152,7 @@ class Dispatcher:
         for change in changes:
             before, job = change.before, change.job
             if before and before.state is JobState.RUNNING:
-                self._room.release(before, change.cost_ms, for_good=job.state.final)
+                self._room.release(before, change.cost_ms, moment.at, for_good=job.state.final)
             elif before and (job.state.final or before.state is JobState.DEFERRED):
                 self._room.leave(before, for_good=job.state.final)
             if job.state <= JobState.DEFERRED:

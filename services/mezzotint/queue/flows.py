@@ -33,7 +33,19 @@ NONE, OLD, FRESH, AGED, FULL = Lane
 class Flow:
     """One account: its waiting jobs in order with their tags, its pass (the work it has had), and its jobs under way."""
 
-    __slots__ = ("account_id", "in_flight", "key", "lane", "listed", "started_at", "tag", "used", "waiting", "watched")
+    __slots__ = (
+        "account_id",
+        "free_at",
+        "in_flight",
+        "key",
+        "lane",
+        "listed",
+        "started_at",
+        "tag",
+        "used",
+        "waiting",
+        "watched",
+    )
 
     def __init__(self, account_id: str, used: int) -> None:
         self.account_id = account_id
@@ -45,6 +57,7 @@ class Flow:
         self.listed = False
         self.watched = False
         self.started_at = 0.0
+        self.free_at = 0.0
         self.key = 0
 
 

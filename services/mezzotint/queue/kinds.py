@@ -157,10 +157,14 @@ class Kinds:
             kind.scheduler.pause(self._paused)
         return kind
 
+    @property
+    def paused(self) -> frozenset[str]:
+        """The tiers whose jobs are not picked for now."""
+        return self._paused
+
     def others_wait(self, tiers: Collection[str]) -> bool:
-        """Jobs of other tiers than these wait to be picked."""
-        lines = (line for kind in self.by_name.values() for line in kind.scheduler.lines.waiting().items())
-        return any(count for tier, count in lines if tier not in tiers)
+        """Jobs of other tiers than these wait to be picked, and for nothing else."""
+        return any(tier not in tiers for kind in self.by_name.values() for tier in kind.scheduler.lines.ready())
 
     def deferred(self, tier: str, kind: str) -> bool:
         """Deferred jobs of the tier and kind wait."""

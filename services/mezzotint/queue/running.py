@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-# Looks again at where an account stands in a line that limits how many jobs of it are under way.
-Look = Callable[[str], None]
+# Looks again, at a moment, at where an account stands in a line that limits how many jobs of it are under way.
+Look = Callable[[str, float], None]
 
 
 class Running:
@@ -21,10 +21,10 @@ class Running:
         """One more is under way."""
         jobs = self._jobs[account_id] = self._jobs.get(account_id, 0) + 1
         for look in self._lines.get(jobs, ()):
-            look(account_id)
+            look(account_id, 0.0)
 
-    def remove(self, account_id: str) -> None:
-        """One that was added is under way no longer."""
+    def remove(self, account_id: str, at: float = 0.0) -> None:
+        """One that was added is under way no longer, from `at` on."""
         jobs = self._jobs.get(account_id, 0)
         assert jobs > 0, f"no job of {account_id} was under way"
         if jobs == 1:
@@ -32,7 +32,7 @@ class Running:
         else:
             self._jobs[account_id] = jobs - 1
         for look in self._lines.get(jobs, ()):
-            look(account_id)
+            look(account_id, at)
 
     def follow(self, limit: int | None, look: Look) -> None:
         """A line is told of accounts at `limit`, and of those no longer at it; None: it has no limit."""

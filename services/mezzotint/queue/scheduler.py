@@ -62,11 +62,11 @@ class Scheduler:
         self.lines.of(job.tier).hold(job)
         self._running.add(job.account_id)
 
-    def release(self, job: Job, cost_ms: int | None = None) -> None:
-        """A job is no longer under way; tier and account pay what it cost, 0 if it was not begun, None as expected."""
+    def release(self, job: Job, cost_ms: int | None = None, at: float = 0.0) -> None:
+        """A job is under way no longer, from `at` on; tier and account pay what it cost, 0 if it was not begun."""
         cost_ms = job.cost_ms if cost_ms is None else cost_ms
         self.lines.of(job.tier).release(job, cost_ms)
-        self._running.remove(job.account_id)
+        self._running.remove(job.account_id, at)
         self._shares.correct(job.tier, cost_ms - job.cost_ms, self.lines.ready())
 
     def replace(self, tiers: Sequence[Tier]) -> None:

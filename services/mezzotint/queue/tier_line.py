@@ -135,9 +135,20 @@ class TierLine:
         own = (tag - flow.used) / max(1, flow.tag - flow.used) * len(flow.waiting)
         return self._running.of(job.account_id) + round(own) >= self._running_max
 
-    def _look(self, account_id: str) -> None:
-        """An account has come to as many jobs under way as it may have, or is no longer there."""
-        if (flow := self.accounts.find(account_id)) and flow.waiting and (flow.lane is FULL or self._full(flow)):
+    def free_at(self, account_id: str) -> float:
+        """When an account that waited for its own jobs to end waited for that no more, the last time; 0: never did."""
+        flow = self.accounts.find(account_id)
+        return flow.free_at if flow else 0.0
+
+    def _look(self, account_id: str, at: float) -> None:
+        """An account has come to as many jobs under way as it may have, or is no longer there from `at` on."""
+        flow = self.accounts.find(account_id)
+        if flow is None or not flow.waiting:
+            return
+        if flow.lane is FULL:
+            flow.free_at = max(flow.free_at, at)
+            self._seat(flow)
+        elif self._full(flow):
             self._seat(flow)
 
     def _full(self, flow: Flow) -> bool:

@@ -65,9 +65,9 @@ class WaitingRoom:
         """A job was under way when the queue stopped and still is."""
         self.kinds.of(job.kind).scheduler.hold(job)
 
-    def release(self, job: Job, cost_ms: int | None, *, for_good: bool = False) -> None:
-        """A job is no longer under way, at this cost; None: as expected. Not `for_good`: it may wait again."""
-        self.kinds.of(job.kind).scheduler.release(job, cost_ms)
+    def release(self, job: Job, cost_ms: int | None, at: float = 0.0, *, for_good: bool = False) -> None:
+        """A job is under way no longer, from `at` on, at this cost; None: as expected. Not `for_good`: it may wait again."""
+        self.kinds.of(job.kind).scheduler.release(job, cost_ms, at)
         if for_good:
             self._steps.forget(job)
 
