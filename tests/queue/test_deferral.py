@@ -227,8 +227,8 @@ def test_after_a_peak_newcomers_do_not_overtake_deferred_jobs() -> None:
     assert into.defers("free", "image.generate") == ""
 
 
-def paid_work(into: WaitingRoom, begin: float, seconds: int, workers: int) -> None:
-    """So many workers do paid jobs, of 10 s each, for as long as there are any."""
+def paid_work(into: WaitingRoom, begin: float, seconds: int, workers: int) -> PeakMode:
+    """So many workers do paid jobs, of 10 s each, as far as there are any; gives the mode after."""
     running: list[tuple[float, Job]] = []
     for step in range(seconds * 4):
         moment = Moment(NOW + begin + step / 4, begin + step / 4)
@@ -239,6 +239,7 @@ def paid_work(into: WaitingRoom, begin: float, seconds: int, workers: int) -> No
         while len(running) < workers and (picked := into.pick(["image.generate"], moment)):
             running.append((moment.at + 10, picked))
         into.admit(moment, {("image.generate",): workers - len(running)})
+    return into.peak.mode
 
 
 def enter_paid(into: WaitingRoom, account: str, jobs: int) -> None:
@@ -253,13 +254,11 @@ def test_an_account_at_its_own_limit_makes_no_peak() -> None:
     pro = Tier("pro", 9, account_running_max=2)
     calm = WaitingRoom(Policy((Tier("free", 1, 0.1, deferrable=True), pro), 5.0))
     enter_paid(calm, "whale", 60)
-    paid_work(calm, 0.0, 60, workers=10)
-    assert calm.peak.mode is PeakMode.NORMAL
+    assert paid_work(calm, 0.0, 60, workers=10) is PeakMode.NORMAL
     busy = WaitingRoom(Policy((Tier("free", 1, 0.1, deferrable=True), pro), 5.0))
     for account in range(30):
         enter_paid(busy, f"a{account}", 2)
-    paid_work(busy, 0.0, 60, workers=10)
-    assert busy.peak.mode is PeakMode.DEFERRING
+    assert paid_work(busy, 0.0, 60, workers=10) is PeakMode.DEFERRING
 
 
 def test_a_pause_makes_no_peak() -> None:
@@ -269,6 +268,16 @@ def test_a_pause_makes_no_peak() -> None:
     into.kinds.pause(frozenset({"pro"}))
     paid_work(into, 0.0, 60, workers=20)
     into.kinds.pause(frozenset())
-    paid_work(into, 60.0, 1, workers=20)
+    assert paid_work(into, 60.0, 1, workers=20) is PeakMode.NORMAL
     assert into.peak.p95 is not None
-    assert into.peak.mode is PeakMode.NORMAL
+
+
+def test_a_job_that_nobody_takes_keeps_no_peak_going() -> None:
+    """Ensures that a paid job of a kind without workers does not hold a peak that is over otherwise."""
+    into = room()
+    for account in range(30):
+        enter_paid(into, f"a{account}", 2)
+    assert paid_work(into, 0.0, 60, workers=10) is PeakMode.DEFERRING
+    stray = transitions.accept(new("stray", tier="pro", kind="image.none", start_within=1e6), "stray", NOW).job
+    into.enter(stray, Moment(NOW + 60, 60.0))
+    assert paid_work(into, 60.0, 300, workers=10) is PeakMode.NORMAL

@@ -1,5 +1,7 @@
 """Which jobs are deferred at a peak, and why. Pure."""
 
+from collections.abc import Collection
+
 from mezzotint.queue.clock_steps import ClockSteps
 from mezzotint.queue.job import Job
 from mezzotint.queue.kinds import Kinds, Moment
@@ -40,13 +42,13 @@ class Deferral:
             since = max(self._steps.waits_since(job), free_at, self._paused_at.get(job.tier, 0.0))
             self.peak.observe(moment.at, moment.at - since)
 
-    def update(self, at: float, *, served: bool) -> None:
-        """Look at the waits, which say nothing while no job is `served` by any worker.
+    def update(self, at: float, served: Collection[str]) -> None:
+        """Look at the waits, which say nothing of kinds that are not `served` by any worker.
 
         Under pressure the tiers that can be deferred get their floor and what the others leave.
         """
         self._paused_at |= dict.fromkeys(self._kinds.paused, at)
-        mode = self.peak.update(at, waiting=self._kinds.others_wait(self.tiers), served=served)
+        mode = self.peak.update(at, waiting=self._kinds.others_wait(self.tiers, served), served=bool(served))
         self._kinds.give_way(frozenset() if mode is PeakMode.NORMAL else self.tiers)
 
     def replace(self, policy: Policy) -> None:

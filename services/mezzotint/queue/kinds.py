@@ -162,9 +162,10 @@ class Kinds:
         """The tiers whose jobs are not picked for now."""
         return self._paused
 
-    def others_wait(self, tiers: Collection[str]) -> bool:
-        """Jobs of other tiers than these wait to be picked, and for nothing else."""
-        return any(tier not in tiers for kind in self.by_name.values() for tier in kind.scheduler.lines.ready())
+    def others_wait(self, tiers: Collection[str], served: Collection[str]) -> bool:
+        """Jobs of other tiers than these, of the `served` kinds, wait to be picked, and for nothing else."""
+        lines = (kind.scheduler.lines for name, kind in self.by_name.items() if name in served)
+        return any(tier not in tiers for each in lines for tier in each.ready())
 
     def deferred(self, tier: str, kind: str) -> bool:
         """Deferred jobs of the tier and kind wait."""

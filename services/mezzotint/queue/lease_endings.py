@@ -44,6 +44,7 @@ class LeaseEndings:
 
         From now on no silence and no heartbeat of the worker can end the lease otherwise.
         """
+        worker.silent = False
         worker.settling[ref] += 1
         if self._leases.holds(ref, worker.worker_id):
             self._leases.release(ref)

@@ -67,7 +67,7 @@ class LeaseKeeper:
             await self._endings.eased.wait()
 
     def tick(self) -> None:
-        """End the leases whose time is over; who let one run out gets no job before its next heartbeat."""
+        """End the leases whose time is over; who let one run out gets no job before it is heard again."""
         for lease in self._leases.expired(self._clock.monotonic()):
             if worker := self._roster.get(lease.worker_id):
                 worker.silent = True

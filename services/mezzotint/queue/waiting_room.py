@@ -82,7 +82,7 @@ class WaitingRoom:
         names every kind that workers take, if none of them is idle: without workers the pace stands still.
         """
         served = {kind for kinds in idle for kind in kinds}
-        self._deferral.update(moment.at, served=bool(served))
+        self._deferral.update(moment.at, served)
         admitted: list[Job] = []
         for job in self._appointments.due(moment):
             self._steps.come(job, moment)

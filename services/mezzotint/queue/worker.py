@@ -56,7 +56,7 @@ class Worker:
         self.slots = slots
         self.draining = False
         self.silent = False
-        """It let a lease run out and has sent no heartbeat since: whatever it is sent may go nowhere."""
+        """It let a lease run out and was not heard since: whatever it is sent may go nowhere."""
         self.credits = 0
         self.starting = 0
         self.settling: Counter[LeaseRef] = Counter()
@@ -74,6 +74,7 @@ class Worker:
             raise ProtocolViolation(
                 f"{self.credits} credits are unused and {jobs} more come; at most {CREDITS_MAX} may be unused"
             )
+        self.silent = False
         self.credits += jobs
 
     def send(self, message: Message) -> None:

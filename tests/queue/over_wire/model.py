@@ -47,7 +47,7 @@ class Model:
         """Leases that the worker once held."""
         self.connected = False
         self.silent = False
-        """The worker let a lease run out and has sent no heartbeat since: it gets nothing."""
+        """The worker let a lease run out and was not heard since: it gets nothing."""
         self.credits = 0
         self._clock = clock
 
