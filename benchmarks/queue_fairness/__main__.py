@@ -1,10 +1,10 @@
-"""python -m benchmarks.queue_fairness [--json]: see README.md beside this file."""
+"""python -m benchmarks.queue_fairness [--json] [--sweep]: see README.md beside this file."""
 
 import argparse
 import json
 import time
 
-from benchmarks.queue_fairness import scenarios
+from benchmarks.queue_fairness import scenarios, sweeps
 
 FIGURES = (scenarios.jain, scenarios.free_floor_error, scenarios.paid_p95_over_unloaded, scenarios.eta_in_p90_band)
 
@@ -13,7 +13,12 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.queue_fairness")
     parser.add_argument("--json", action="store_true", help="one JSON object only")
+    parser.add_argument("--sweep", action="store_true", help="the tables of the README instead; minutes")
     options = parser.parse_args()
+    if options.sweep:
+        for sweep in (sweeps.loads, sweeps.loans, sweeps.rush, sweeps.told):
+            print(f"{sweep.__doc__}\n\n{sweeps.table(sweep())}\n", flush=True)
+        return
     began = time.perf_counter()
     figures = {measure.__name__: measure() for measure in FIGURES}
     if not options.json:

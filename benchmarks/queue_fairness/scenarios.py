@@ -11,6 +11,7 @@ COST_MEAN_S = sum(COSTS_MS) / len(COSTS_MS) / 1000
 FREE_FLOOR = 0.05
 # About what paid users wait, in the 95th percentile of a usual minute, when they are alone.
 PAID_OBJECTIVE_S = 2.0
+WARM_SECONDS = 300.0
 FREE = Tier("free", 1, share_min=FREE_FLOOR, deferrable=True)
 PAID = Tier("paid", 28, share_min=0.30)
 
@@ -57,19 +58,25 @@ def paid_p95_over_unloaded(workers: int = 2, load: float = 0.6, objective: float
     return p95(flooded) / p95(alone)
 
 
-def paid_waits(free_peak: float, workers: int, load: float, objective: float) -> list[float]:
-    """Seconds that paid jobs wait at `load`, a part of the workers' capacity, in two hours without the first five minutes.
+def paid_waits(free_peak: float, workers: int, load: float, objective: float, seed: int = SEED) -> list[float]:
+    """Seconds that paid jobs wait in two hours without the first five minutes."""
+    started = flood(free_peak, workers, load, objective, seed).started
+    return [start.wait for start in started if start.job.tier == "paid" and start.at >= WARM_SECONDS]
+
+
+def flood(free_peak: float, workers: int, load: float, objective: float, seed: int = SEED) -> Crowd:
+    """Two hours of paid jobs at `load`, a part of the workers' capacity.
 
     Free arrivals climb within ten minutes from nothing to `free_peak` times the capacity and stay there.
     """
-    climb, warm, end = 600.0, 300.0, 2 * 3600.0
+    climb, end = 600.0, 2 * 3600.0
     capacity = workers / COST_MEAN_S
-    crowd = Crowd(Policy([FREE, PAID], wait_objective_seconds=objective), workers, SEED)
+    crowd = Crowd(Policy([FREE, PAID], wait_objective_seconds=objective), workers, seed)
     crowd.keep_sending("paid", lambda at: load * capacity, accounts=200)
     if free_peak:
         crowd.keep_sending("free", lambda at: free_peak * capacity * min(1.0, at / climb), accounts=2000)
     crowd.run(until=end)
-    return [start.wait for start in crowd.started if start.job.tier == "paid" and start.at >= warm]
+    return crowd
 
 
 def p95(values: Iterable[float]) -> float:
@@ -80,14 +87,19 @@ def p95(values: Iterable[float]) -> float:
 
 def eta_in_p90_band() -> float:
     """The part of starts that came within the ninetieth percentile told on arrival, over hours that rise and fall."""
+    told = [start for start in told_starts() if start.p90 is not None]
+    return sum(inside(start) for start in told) / len(told)
+
+
+def told_starts() -> list[Started]:
+    """Two hours that rise and fall, in which every job was told its place on arrival."""
     workers = 8
     capacity = workers / COST_MEAN_S
     crowd = Crowd(Policy([FREE, PAID], wait_objective_seconds=5.0), workers, SEED, asks=True)
     crowd.keep_sending("paid", lambda at: capacity * day(at, 0.5, 0.9), accounts=300)
     crowd.keep_sending("free", lambda at: capacity * day(at + 900, 0.1, 1.2), accounts=3000)
     crowd.run(until=2 * 3600.0)
-    told = [start for start in crowd.started if start.p90 is not None]
-    return sum(inside(start) for start in told) / len(told)
+    return crowd.started
 
 
 def day(at: float, low: float, high: float, period: float = 3600.0) -> float:

@@ -47,7 +47,7 @@ async def test_the_same_request_twice_is_one_job(queue: Caller) -> None:
         ({"cost_ms": 0}, "FIELD_INVALID"),
         ({"attempts_max": 11}, "FIELD_INVALID"),
         ({"kind": "k" * 65}, "FIELD_INVALID"),
-        ({"payload": bytes(8 * 1024 * 1024)}, "SERVER_OVERLOADED"),
+        ({"payload": bytes(8 * 1024 * 1024)}, "LIMIT_REACHED"),
     ],
 )
 async def test_bad_jobs_are_refused(queue: Caller, fields: dict[str, Any], reason: str) -> None:

@@ -1,12 +1,17 @@
 """The figures of the tiers: oldest waits, rates and shares of the last minute. Pure."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mezzotint.queue import transitions
 from mezzotint.queue.census import STALE_MAX, Census, TierCount
-from mezzotint.queue.job import Failure, FailureClass, Job, Transition
+from mezzotint.queue.job import Failure, FailureClass, Job, JobState, Transition
+from mezzotint.queue.kinds import Moment
 from mezzotint.queue.minute import Minute
+from mezzotint.queue.tiers import Policy, Tier
+from mezzotint.queue.waiting_room import WaitingRoom
 from tests.queue.records import NOW, new
 from tests.support.clock import ManualClock
 
@@ -14,12 +19,14 @@ BROKE = Failure(FailureClass.RETRYABLE, "JOB_FAILED", "it broke")
 
 
 class Book:
-    """A census that is told of every change, as the ledger would."""
+    """A census that is told of every change, after a waiting room."""
 
     def __init__(self) -> None:
         self.clock = ManualClock(NOW)
         self.jobs: dict[str, Job] = {}
-        self.census = Census(["free", "pro"], self.clock, self.jobs.get)
+        self.numbers = 0
+        self.room = WaitingRoom(Policy([Tier("free"), Tier("pro")]))
+        self.census = Census(["free", "pro"], self.clock, self.jobs.get, self.room.waits_since)
 
     def tell(self, change: Transition) -> Job:
         """A change was kept."""
@@ -28,12 +35,17 @@ class Book:
             self.jobs.pop(job.job_id, None)
         else:
             self.jobs[job.job_id] = job
+        if job.state <= JobState.DEFERRED:
+            moment = Moment(self.clock.now(), self.clock.monotonic())
+            self.room.enter(job, moment, again=change.before is not None)
         self.census.observe([change])
         return job
 
     def accept(self, job_id: str, **fields: object) -> Job:
         """A new job."""
-        return self.tell(transitions.accept(new(job_id, **fields), job_id, self.clock.now()))
+        self.numbers += 1
+        change = transitions.accept(new(job_id, **fields), job_id, self.clock.now())
+        return self.tell(Transition(None, replace(change.job, number=self.numbers), change.event))
 
     def start(self, job: Job) -> Job:
         """A worker begins."""
@@ -81,6 +93,29 @@ def test_a_deferred_job_counts_from_its_time() -> None:
     book.tell(transitions.admit(job, book.clock.now()))
     book.clock.advance(3)
     assert (book.of().deferred, book.of().queued, book.of().oldest_wait) == (0, 1, 3)
+
+
+@pytest.mark.parametrize("step", [3600, -3600])
+def test_a_step_of_the_wall_clock_is_no_wait(step: int) -> None:
+    """Ensures that new jobs, due ones, retries and those handed back after them wait for as long as time has passed."""
+    book = Book()
+    book.accept("job_1")
+    book.accept("job_2", not_before=NOW + 10, tier="pro")
+    book.clock.advance(20)
+    book.clock.step(step)
+    assert book.of().oldest_wait == 20
+    book.clock.advance(10)
+    book.accept("job_3")
+    assert book.of().oldest_wait == 30
+    other = Book()
+    job = other.tell(transitions.fail(other.start(other.accept("job_1")), "w1", 1, BROKE, other.clock.now(), 0.0))
+    other.clock.advance(5)
+    other.clock.step(step)
+    assert other.of().oldest_wait == 5
+    other.clock.advance(5)
+    other.tell(transitions.hand_back(other.start(job), "w1", 2, other.clock.now()))
+    other.clock.advance(7)
+    assert other.of().oldest_wait == 7
 
 
 def test_memory_follows_the_jobs_that_wait() -> None:

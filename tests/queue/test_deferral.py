@@ -10,6 +10,7 @@ import pytest
 from mezzotint.api.queue.v1 import job_pb2, queue_pb2, work_pb2
 from mezzotint.queue import transitions
 from mezzotint.queue.deferral import AFTER_PEAK, AT_PEAK
+from mezzotint.queue.job import Job
 from mezzotint.queue.kinds import Moment
 from mezzotint.queue.lending import Idle
 from mezzotint.queue.peak import PeakMode
@@ -224,3 +225,59 @@ def test_after_a_peak_newcomers_do_not_overtake_deferred_jobs() -> None:
     assert into.defers("pro", "image.generate") == ""
     assert into.admit(Moment(NOW, 1.0), NONE_IDLE) == [job]
     assert into.defers("free", "image.generate") == ""
+
+
+def paid_work(into: WaitingRoom, begin: float, seconds: int, workers: int) -> PeakMode:
+    """So many workers do paid jobs, of 10 s each, as far as there are any; gives the mode after."""
+    running: list[tuple[float, Job]] = []
+    for step in range(seconds * 4):
+        moment = Moment(NOW + begin + step / 4, begin + step / 4)
+        for end, job in list(running):
+            if end <= moment.at:
+                running.remove((end, job))
+                into.release(job, None, moment.at, for_good=True)
+        while len(running) < workers and (picked := into.pick(["image.generate"], moment)):
+            running.append((moment.at + 10, picked))
+        into.admit(moment, {("image.generate",): workers - len(running)})
+    return into.peak.mode
+
+
+def enter_paid(into: WaitingRoom, account: str, jobs: int) -> None:
+    """An account of the paid tier has jobs that wait."""
+    for number in range(jobs):
+        request = new(f"{account}-{number}", account_id=account, tier="pro", start_within=1e6)
+        into.enter(transitions.accept(request, f"{account}-{number}", NOW).job, Moment(NOW, 0.0))
+
+
+def test_an_account_at_its_own_limit_makes_no_peak() -> None:
+    """Ensures that what it waits for its own jobs defers nobody, and that other waits of such a tier do."""
+    pro = Tier("pro", 9, account_running_max=2)
+    calm = WaitingRoom(Policy((Tier("free", 1, 0.1, deferrable=True), pro), 5.0))
+    enter_paid(calm, "whale", 60)
+    assert paid_work(calm, 0.0, 60, workers=10) is PeakMode.NORMAL
+    busy = WaitingRoom(Policy((Tier("free", 1, 0.1, deferrable=True), pro), 5.0))
+    for account in range(30):
+        enter_paid(busy, f"a{account}", 2)
+    assert paid_work(busy, 0.0, 60, workers=10) is PeakMode.DEFERRING
+
+
+def test_a_pause_makes_no_peak() -> None:
+    """Ensures that what jobs waited for an operator defers nobody once their tier goes on."""
+    into = room()
+    enter_paid(into, "a", 10)
+    into.kinds.pause(frozenset({"pro"}))
+    paid_work(into, 0.0, 60, workers=20)
+    into.kinds.pause(frozenset())
+    assert paid_work(into, 60.0, 1, workers=20) is PeakMode.NORMAL
+    assert into.peak.p95 is not None
+
+
+def test_a_job_that_nobody_takes_keeps_no_peak_going() -> None:
+    """Ensures that a paid job of a kind without workers does not hold a peak that is over otherwise."""
+    into = room()
+    for account in range(30):
+        enter_paid(into, f"a{account}", 2)
+    assert paid_work(into, 0.0, 60, workers=10) is PeakMode.DEFERRING
+    stray = transitions.accept(new("stray", tier="pro", kind="image.none", start_within=1e6), "stray", NOW).job
+    into.enter(stray, Moment(NOW + 60, 60.0))
+    assert paid_work(into, 60.0, 300, workers=10) is PeakMode.NORMAL

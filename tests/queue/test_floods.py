@@ -42,7 +42,7 @@ async def said(call: Any, message: Any) -> None:
 async def test_messages_of_100_mb_are_refused_in_little_memory(data: Path, authority: Authority) -> None:
     """Ensures that every kind of call names the limit, that memory hardly grows, and that the worker's lease lives on."""
     huge = bytes(100 * MIB)
-    async with process(data, authority) as (queue, server):
+    async with process(data, authority, grace=60.0, lease=60.0) as (queue, server):
         await queue.enqueue("r1")
         worker = queue.worker()
         await worker.hello(credit=1)
@@ -58,8 +58,8 @@ async def test_messages_of_100_mb_are_refused_in_little_memory(data: Path, autho
             said(worker.call, work_pb2.WorkRequest(completions=done)),
         ):
             error = await refused(call)
-            assert "larger than max" in error.message  # gRPC's own status, with both sizes
-            assert error.retry_after is None
+            assert (error.reason, error.metadata, error.retry_after) == ("LIMIT_REACHED", {"limit": "4194304"}, None)
+            assert "at most 4,194,304 may be in one; send less" in error.message
         assert most_memory(server.pid) - before < GROWTH_BYTES_MAX
         back = queue.worker()
         assert list((await back.hello(lease.ref)).held) == [lease.ref]

@@ -96,7 +96,8 @@ def test_what_nobody_wants_is_lent_although_the_peak_goes_on() -> None:
 def test_what_others_took_meanwhile_is_not_lent() -> None:
     """Ensures that of four workers, of which paid jobs had three for a moment, one is lent, until that is long ago."""
     peak = Peak()
-    peak.defer(20)
+    for account in ("acct_1", "acct_2"):
+        peak.defer(10, account)
     peak.pass_floor()
     peak.tick({(KIND,): 4}, LEND_AFTER_SECONDS - 2)
     peak.tick({(KIND,): 1}, 2 * SLOT_SECONDS)
@@ -164,15 +165,19 @@ def test_what_is_lent_is_lent_once() -> None:
 
 
 def test_an_account_at_its_limit_is_not_lent_ever_more() -> None:
-    """Ensures that jobs that were lent capacity and cannot begin count, so that not all that is deferred becomes queued."""
+    """Ensures that no job that could not begin is lent anything, and that what is idle goes to accounts below their limit."""
     peak = Peak()
     peak.defer(50)
     peak.pass_floor()
-    assert len(peak.tick({(KIND,): 5}, LEND_AFTER_SECONDS + 1)) == 5
-    for _ in range(3):
-        peak.pick()
-    assert peak.room.pick([KIND], peak.moment()) is None
+    assert len(peak.tick({(KIND,): 5}, LEND_AFTER_SECONDS + 1)) == 3
+    first, *_ = [peak.pick() for _ in range(3)]
     assert not peak.tick({(KIND,): 2}, 60)
+    peak.defer(50, "acct_2")
+    assert [job.account_id for job in peak.tick({(KIND,): 2})] == ["acct_2"] * 2
+    for _ in range(2):
+        peak.pick()
+    peak.room.release(first, None)
+    assert peak.tick({(KIND,): 1}, 1)
 
 
 def test_kinds_take_turns_and_share_the_workers_they_have_in_common() -> None:

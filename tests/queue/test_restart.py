@@ -25,11 +25,14 @@ from tests.support.clock import ManualClock
 
 
 @asynccontextmanager
-async def process(data: Path, authority: Authority, grace: float = 5.0) -> AsyncIterator[tuple[Caller, Process]]:
+async def process(
+    data: Path, authority: Authority, grace: float = 5.0, lease: float = 10.0
+) -> AsyncIterator[tuple[Caller, Process]]:
     """A real `python -m mezzotint.queue` on `data`, killed at the end if it still runs."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MEZZOTINT_")}
     environment |= {"MEZZOTINT_DATA": str(data), "MEZZOTINT_QUEUE_PORT": "0", "MEZZOTINT_QUEUE_METRICS_PORT": "0"}
-    environment |= {"MEZZOTINT_QUEUE_GRACE_SECONDS": str(grace), "MEZZOTINT_QUEUE_TICK_SECONDS": "0.02"}
+    environment |= {"MEZZOTINT_QUEUE_GRACE_SECONDS": str(grace), "MEZZOTINT_QUEUE_LEASE_SECONDS": str(lease)}
+    environment["MEZZOTINT_QUEUE_TICK_SECONDS"] = "0.02"
     server = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "mezzotint.queue", env=environment, stderr=asyncio.subprocess.PIPE
     )

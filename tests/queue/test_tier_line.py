@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from mezzotint.queue.job import Job
+from mezzotint.queue.running import Running
 from mezzotint.queue.scheduler import Scheduler
 from mezzotint.queue.sideline import Sideline
 from mezzotint.queue.tier_line import TierLine
@@ -16,12 +17,19 @@ from tests.queue.records import NOW, waiting
 PROMISE = 60.0
 
 
-def line(*, wait_max: float | None = PROMISE, running_max: int | None = None) -> TierLine:
+def line(*, wait_max: float | None = PROMISE) -> TierLine:
     """A line of the free tier."""
-    return TierLine(Tier("free", wait_max_seconds=wait_max, account_running_max=running_max))
+    return TierLine(Tier("free", wait_max_seconds=wait_max))
 
 
-def add(into: TierLine | Sideline, account: str, count: int, cost_ms: int = 1000) -> list[Job]:
+def pick(into: Scheduler) -> Job:
+    """A job starts."""
+    job = into.pick()
+    assert job
+    return job
+
+
+def add(into: TierLine | Sideline | Scheduler, account: str, count: int, cost_ms: int = 1000) -> list[Job]:
     """Add jobs of an account, accepted at NOW."""
     jobs = [waiting(f"{account}-{index}", account_id=account, cost_ms=cost_ms) for index in range(count)]
     for job in jobs:
@@ -91,23 +99,47 @@ def test_nobody_waits_beyond_the_bound() -> None:
 
 def test_an_account_has_no_more_under_way_than_it_may() -> None:
     """Ensures that an account at its limit is passed over until one of its jobs ends, and that nothing is ready meanwhile."""
-    into = line(running_max=2)
+    into = Scheduler([Tier("free", account_running_max=2)])
     add(into, "whale", 10)
-    first, _ = into.pop(), into.pop()
+    first, _ = pick(into), pick(into)
     assert not into.ready
-    assert len(into) == 8
+    assert into.lines.waiting() == {"free": 8}
     add(into, "other", 1)
-    assert into.pop().account_id == "other"
+    assert pick(into).account_id == "other"
     assert not into.ready
-    into.release(first, 1000)
-    assert into.pop().account_id == "whale"
+    into.release(first)
+    assert pick(into).account_id == "whale"
     assert not into.ready
+
+
+def test_an_accounts_jobs_count_over_all_kinds_and_tiers() -> None:
+    """Ensures that the limit of a tier is on all that its account has under way, and that any end makes room everywhere."""
+    running, tiers = Running(), [Tier("free", account_running_max=2), Tier("pro", account_running_max=3)]
+    pictures, edits = Scheduler(tiers, running), Scheduler(tiers, running)
+    add(pictures, "a", 5)
+    first = pick(pictures)
+    edits.add(waiting("paid-0", account_id="a", tier="pro"))
+    pick(edits)
+    add(edits, "a", 5)
+    assert not pictures.ready
+    assert not edits.ready
+    edits.add(waiting("paid-1", account_id="a", tier="pro"))
+    add(edits, "b", 1)
+    assert {pick(edits).job_id for _ in range(2)} == {"paid-1", "b-0"}
+    pictures.release(first)
+    assert not pictures.ready
+    assert not edits.ready
+    edits.release(waiting("paid-0", account_id="a", tier="pro"))
+    assert pictures.ready
+    assert edits.ready
+    assert pick(edits).account_id == "a"
+    assert not pictures.ready
 
 
 def test_the_limit_counts_what_ran_before_a_restart() -> None:
     """Ensures that jobs that workers still hold after a restart count, whichever way round they are loaded."""
     for order in (0, 1):
-        into = line(running_max=1)
+        into = Scheduler([Tier("free", account_running_max=1)])
         if order:
             into.hold(waiting("old", account_id="a"))
             add(into, "a", 1)
@@ -115,24 +147,48 @@ def test_the_limit_counts_what_ran_before_a_restart() -> None:
             add(into, "a", 1)
             into.hold(waiting("old", account_id="a"))
         assert not into.ready
-        into.release(waiting("old", account_id="a"), 1000)
+        into.release(waiting("old", account_id="a"))
         assert into.ready
 
 
 def test_a_limit_can_be_changed_while_jobs_wait() -> None:
     """Ensures that a new policy frees accounts that were held up, and holds up others."""
-    into = line(running_max=1)
+    into = Scheduler([Tier("free", account_running_max=1)])
     add(into, "a", 5)
-    into.pop()
+    first = pick(into)
     assert not into.ready
-    into.replace(Tier("free", account_running_max=2))
+    into.replace([Tier("free", account_running_max=2)])
     assert into.ready
-    into.pop()
+    second = pick(into)
     assert not into.ready
-    into.replace(Tier("free"))
+    into.replace([Tier("free")])
     assert into.ready
-    into.replace(Tier("free", account_running_max=1))
+    into.replace([Tier("free", account_running_max=1)])
     assert not into.ready
+    into.release(first)
+    assert not into.ready
+    into.release(second)
+    assert into.ready
+
+
+def test_a_newcomer_with_its_jobs_elsewhere_is_held_up_too() -> None:
+    """Ensures that an account without work in a tier gets no boost past its limit, nor past a new one."""
+    running = Running()
+    pictures, edits = (Scheduler([Tier("free", account_running_max=1)], running) for _ in range(2))
+    add(pictures, "a", 1)
+    job = pick(pictures)
+    add(edits, "a", 1)
+    assert not edits.ready
+    pictures.release(job)
+    assert edits.ready
+    add(pictures, "a", 2)
+    pick(pictures)
+    edits.replace([Tier("free")])
+    pictures.replace([Tier("free")])
+    add(pictures, "b", 1)
+    edits.replace([Tier("free", account_running_max=1)])
+    assert not edits.ready
+    assert pictures.ready
 
 
 def test_a_new_promise_holds_for_jobs_that_wait_already() -> None:
@@ -169,9 +225,9 @@ def test_deferred_jobs_are_admitted_at_their_rate() -> None:
     """Ensures that over an hour the work admitted is the rate given, a job's work aside, and pauses are not made up for."""
     sideline = Sideline(Tier("free"))
     add(sideline, "a", 1000)
-    admitted = [job for tick in range(3600 * 4) for job in sideline.admit(NOW, tick / 4, rate=100.0)]
+    admitted = [job for tick in range(3600 * 4) for job in sideline.admit(tick / 4, rate=100.0)]
     assert len(admitted) == pytest.approx(360, abs=2)
-    assert len(sideline.admit(NOW, 4000 + 3600, rate=100.0)) <= 2
+    assert len(sideline.admit(4000 + 3600, rate=100.0)) <= 2
 
 
 def test_deferred_jobs_are_admitted_fairly_and_the_old_ones_first() -> None:
@@ -180,11 +236,26 @@ def test_deferred_jobs_are_admitted_fairly_and_the_old_ones_first() -> None:
     add(sideline, "whale", 100)
     for index in range(9):
         add(sideline, f"small-{index}", 1)
-    admitted = [job for tick in range(20) for job in sideline.admit(NOW, tick, rate=1000.0)]
+    admitted = [job for tick in range(20) for job in sideline.admit(NOW + tick, rate=1000.0)]
     assert len({job.account_id for job in admitted[:11]}) == 10
     before = sideline.aged
     sideline.add(waiting("late", account_id="late"))
     for index in range(20):
         sideline.add(waiting(f"new-{index}", account_id=f"new-{index}"))
-    sideline.admit(NOW + PROMISE, 21, rate=1000.0)
+    sideline.admit(NOW + PROMISE, rate=1000.0)
     assert sideline.aged > before
+
+
+def test_what_could_not_begin_is_admitted_last() -> None:
+    """Ensures that a whale at its limit takes nothing of the pace from others, and comes back."""
+    running = Running()
+    sideline = Sideline(Tier("free", account_running_max=1), running)
+    whale, small = add(sideline, "whale", 50), add(sideline, "small", 10)
+    running.add("whale")
+    admitted = [job for tick in range(15) for job in sideline.admit(tick, rate=1000.0)]
+    assert admitted[:10] == small
+    assert admitted[10:] == whale[: len(admitted) - 10] != []
+    add(sideline, "small-2", 5)
+    running.remove("whale")
+    accounts = [job.account_id for tick in range(15, 19) for job in sideline.admit(tick, rate=1000.0)]
+    assert set(accounts) == {"whale", "small-2"}

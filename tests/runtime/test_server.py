@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -142,11 +143,15 @@ async def test_garbage_on_the_port_harms_nobody(echo: Echo) -> None:
     assert (await calls.call(echo.stub.GetJob, get("fine"))).result == b"fine"
 
 
-async def test_a_message_over_the_limit_is_refused(echo: Echo) -> None:
-    """Ensures that a large message ends as RESOURCE_EXHAUSTED and the connection serves on."""
-    request = queue_pb2.EnqueueJobRequest(job=queue_pb2.NewJob(payload=bytes(5 * 1024 * 1024)))
-    with pytest.raises(errors.ServerOverloaded):
+@pytest.mark.parametrize("mebibytes", [5, 100])
+async def test_a_message_over_the_limit_is_refused(echo: Echo, mebibytes: int) -> None:
+    """Ensures that a large message is a limit that is named, packed or not, and that the connection serves on."""
+    request = queue_pb2.EnqueueJobRequest(job=queue_pb2.NewJob(payload=bytes(mebibytes * 1024 * 1024)))
+    with pytest.raises(errors.LimitReached, match="and at most 4,194,304 may be in one") as caught:
         await calls.call(echo.stub.EnqueueJob, request)
+    assert caught.value.metadata == {"limit": "4194304"}
+    with pytest.raises(errors.LimitReached, match="send less in one message"):
+        await calls.call(partial(echo.stub.EnqueueJob, compression=grpc.Compression.Gzip), request)
     assert (await calls.call(echo.stub.GetJob, get("fine"))).result == b"fine"
 
 

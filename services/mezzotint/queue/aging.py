@@ -1,10 +1,10 @@
 """The promise of a greatest wait: which accounts of a tier have waited for too long."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 
-from mezzotint.queue.flows import AGED, NONE, Flow
+from mezzotint.queue.flows import FRESH, OLD, Flow
 from mezzotint.queue.job import Job
 
 
@@ -12,11 +12,12 @@ class Aging:
     """An account ages once its first job has waited for `seconds` and nothing of the account was started meanwhile.
 
     So the promise is to each account, and one that sends more than its part gains nothing by it: its first job may be old, but
-    it has had others started. One entry an account; moments are in seconds since the epoch.
+    it has had others started. One entry an account. `since` tells when a job began to wait.
     """
 
-    def __init__(self, seconds: float | None) -> None:
+    def __init__(self, seconds: float | None, since: Callable[[Job], float]) -> None:
         self._seconds = seconds
+        self._since = since
         self._order: list[tuple[float, int, Flow]] = []
         self._keys = count(1)
 
@@ -31,7 +32,7 @@ class Aging:
         while self._order and self._order[0][0] <= now:
             flow = heapq.heappop(self._order)[2]
             flow.watched = False
-            if not flow.waiting or flow.lane in (NONE, AGED) or self._seconds is None:
+            if flow.lane not in (FRESH, OLD) or self._seconds is None:
                 continue
             if self._due(flow, self._seconds) <= now:
                 yield flow
@@ -39,9 +40,9 @@ class Aging:
                 self.watch(flow)
 
     def _due(self, flow: Flow, seconds: float) -> float:
-        return max(waits_since(flow.waiting.first()), flow.started_at) + seconds
+        return max(self._since(flow.waiting.first()), flow.started_at) + seconds
 
 
-def waits_since(job: Job) -> float:
-    """Since when a job could have been started."""
+def recorded_since(job: Job) -> float:
+    """Since when a job waits by its record alone, in seconds since the epoch."""
     return max(job.created_at, job.not_before) if job.not_before else job.created_at

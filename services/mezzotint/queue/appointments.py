@@ -36,6 +36,13 @@ class Appointments:
         (self._later if job.state is JobState.DEFERRED else self._retries).discard(found[1], job.job_id)
         return True
 
+    def left(self, job: Job, moment: Moment) -> float | None:
+        """Seconds until a job's time comes; None when it does not wait for it."""
+        found = self._jobs.get(job.job_id)
+        if found is None:
+            return None
+        return max(0.0, found[1] - (moment.now if found[0].state is JobState.DEFERRED else moment.at))
+
     def due(self, moment: Moment) -> Iterator[Job]:
         """The jobs whose time has come; each is given once."""
         for job_id in chain(self._later.due(moment.now), self._retries.due(moment.at)):

@@ -26,12 +26,18 @@ class TierCount:
 
 
 class Census:
-    """Counts jobs by tier and state. `hot` gives a job that is not final as it stands."""
+    """Counts jobs by tier and state.
 
-    def __init__(self, tiers: Iterable[str], clock: Clock, hot: Callable[[str], Job | None]) -> None:
+    `hot` gives a job that is not final as it stands, `since` when one that is queued began to wait, on the steady clock.
+    """
+
+    def __init__(
+        self, tiers: Iterable[str], clock: Clock, hot: Callable[[str], Job | None], since: Callable[[Job], float]
+    ) -> None:
         self._tiers = dict.fromkeys(tiers)
         self._clock = clock
         self._hot = hot
+        self._since = since
         self._counts: Counter[tuple[str, JobState]] = Counter()
         self._queued: dict[str, deque[Job]] = {}
         self._starts = Minute(clock)
@@ -100,7 +106,7 @@ class Census:
         line = self._queued.get(job.tier)
         if line is None:
             line = self._queued[job.tier] = deque()
-        if line and waits_since(job) < waits_since(line[0]):
+        if line and not _later(job, line[0]) and self._since(job) < self._since(line[0]):
             line.appendleft(job)
         else:
             line.append(job)
@@ -112,11 +118,10 @@ class Census:
         line = self._queued.get(tier, deque())
         while line and self._hot(line[0].job_id) is not line[0]:
             line.popleft()
-        return max(0.0, self._clock.now() - waits_since(line[0])) if line else 0.0
+        return max(0.0, self._clock.monotonic() - self._since(line[0])) if line else 0.0
 
 
-def waits_since(job: Job) -> float:
-    """Since when a queued job could have been started, as far as its record tells."""
-    if job.started_at is None and not job.not_before:
-        return job.created_at
-    return max(job.created_at, job.not_before, job.started_at or 0.0)
+def _later(job: Job, other: Job) -> bool:
+    """Both wait since they were accepted, `job` after `other`: seen at a glance, as a million of them may be looked at."""
+    plain = not (job.not_before or job.started_at or other.not_before or other.started_at)
+    return plain and job.number > other.number

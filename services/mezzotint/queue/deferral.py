@@ -1,6 +1,7 @@
 """Which jobs are deferred at a peak, and why. Pure."""
 
-from mezzotint.queue.aging import waits_since
+from collections.abc import Collection
+
 from mezzotint.queue.clock_steps import ClockSteps
 from mezzotint.queue.job import Job
 from mezzotint.queue.kinds import Kinds, Moment
@@ -18,6 +19,8 @@ class Deferral:
         self.peak = PeakController(policy.wait_objective_seconds)
         self._kinds = kinds
         self._steps = steps
+        # When each tier was last seen paused.
+        self._paused_at: dict[str, float] = {}
         self.tiers = policy.deferrable()
         """The tiers that can be deferred."""
 
@@ -30,16 +33,22 @@ class Deferral:
         return AFTER_PEAK if self._kinds.deferred(tier, kind) else ""
 
     def started(self, job: Job, moment: Moment) -> None:
-        """A job was picked; the first starts of those that are never deferred tell of a peak."""
-        if not job.attempt and job.tier not in self.tiers:
-            self.peak.observe(moment.at, moment.at - self._steps.steady(job, waits_since(job)))
+        """A job was picked; the first starts of those that are never deferred tell of a peak.
 
-    def update(self, at: float, *, served: bool) -> None:
-        """Look at the waits, which say nothing while no job is `served` by any worker.
+        What a job waits for others of its account to end, or for an operator, says nothing of how much work there is.
+        """
+        if not job.attempt and job.tier not in self.tiers:
+            free_at = self._kinds.of(job.kind).scheduler.lines.of(job.tier).free_at(job.account_id)
+            since = max(self._steps.waits_since(job), free_at, self._paused_at.get(job.tier, 0.0))
+            self.peak.observe(moment.at, moment.at - since)
+
+    def update(self, at: float, served: Collection[str]) -> None:
+        """Look at the waits, which say nothing of kinds that are not `served` by any worker.
 
         Under pressure the tiers that can be deferred get their floor and what the others leave.
         """
-        mode = self.peak.update(at, waiting=self._kinds.others_wait(self.tiers), served=served)
+        self._paused_at |= dict.fromkeys(self._kinds.paused, at)
+        mode = self.peak.update(at, waiting=self._kinds.others_wait(self.tiers, served), served=bool(served))
         self._kinds.give_way(frozenset() if mode is PeakMode.NORMAL else self.tiers)
 
     def replace(self, policy: Policy) -> None:

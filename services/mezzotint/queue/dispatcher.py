@@ -59,9 +59,10 @@ class Dispatcher:
 
     def place(self, job: Job) -> Place:
         """Where a waiting job stands; no time is promised while no worker takes its kind, but that of its not-before time."""
-        if (left := job.not_before - self._clock.now()) > 0:
+        moment = self._moment()
+        if (left := self._room.left(job, moment)) is not None:
             return Place(0, left)
-        place = self._room.place(job, self._clock.monotonic())
+        place = self._room.place(job, moment.at)
         return place if job.kind in self._roster.kinds() else Place(place.position, None)
 
     def tick(self) -> None:
@@ -123,7 +124,7 @@ class Dispatcher:
     def _miss(self, worker: Worker, job: Job, error: MezzotintError) -> None:
         """A picked job could not be leased: it was cancelled meanwhile, or there is no room on the disk."""
         worker.credits += 1
-        self._room.release(job, 0)
+        self._room.release(job, 0, self._clock.monotonic())
         if isinstance(error, StorageFull):
             self._room.enter(job, self._moment(), again=True)
             self._paused_until = self._clock.monotonic() + FULL_RETRY_SECONDS
@@ -151,7 +152,7 @@ class Dispatcher:
         for change in changes:
             before, job = change.before, change.job
             if before and before.state is JobState.RUNNING:
-                self._room.release(before, change.cost_ms)
+                self._room.release(before, change.cost_ms, moment.at, for_good=job.state.final)
             elif before and (job.state.final or before.state is JobState.DEFERRED):
                 self._room.leave(before, for_good=job.state.final)
             if job.state <= JobState.DEFERRED:
@@ -165,4 +166,4 @@ class Dispatcher:
 def _can_take(worker: Worker, leases: LeaseTable) -> bool:
     """The worker can be given a job."""
     holds = leases.held(worker.worker_id) + worker.starting
-    return worker.credits > 0 and holds < LEASES_MAX and not (worker.full or worker.closed or worker.draining)
+    return worker.credits > 0 and holds < LEASES_MAX and worker.takes_jobs

@@ -8,10 +8,7 @@ GRAIN_SECONDS = 1.0
 
 
 class Expiries:
-    """Keeps the deadlines of jobs that wait on the steady clock; those that have begun have none.
-
-    After a step of the wall clock one may be given that does not wait any more, if it was asked for later.
-    """
+    """Keeps the deadlines of jobs that wait, on the steady clock; those that have begun have none."""
 
     def __init__(self, steps: ClockSteps) -> None:
         self._steps = steps
@@ -20,11 +17,11 @@ class Expiries:
     def add(self, job: Job) -> None:
         """A job waits."""
         if not job.attempt:
-            self._moments.add(self._steps.steady(job, job.expires_at), job.job_id)
+            self._moments.add(self._steps.deadline(job), job.job_id)
 
     def discard(self, job: Job) -> None:
         """A job waits no more, or not as it did."""
-        self._moments.discard(self._steps.steady(job, job.expires_at), job.job_id)
+        self._moments.discard(self._steps.deadline(job), job.job_id)
 
     def due(self, at: float) -> list[str]:
         """The jobs that should have begun by a steady moment; each is given once."""

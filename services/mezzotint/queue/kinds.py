@@ -1,13 +1,15 @@
 """The jobs that wait, by kind: ready ones, deferred ones, and how fast they are handed out. Pure."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from mezzotint.queue.aging import recorded_since
 from mezzotint.queue.eta import Forecast
 from mezzotint.queue.job import Job, JobState
 from mezzotint.queue.rates import GrantRate
+from mezzotint.queue.running import Running
 from mezzotint.queue.scheduler import Scheduler
 from mezzotint.queue.sideline import Sidelines
 from mezzotint.queue.tiers import Policy
@@ -37,9 +39,9 @@ class Place:
 class Kind:
     """Jobs go from the sidelines to the scheduler as they are admitted, and from there to workers as they are picked."""
 
-    def __init__(self, policy: Policy) -> None:
-        self.scheduler = Scheduler(policy.tiers)
-        self.sidelines = Sidelines(policy)
+    def __init__(self, policy: Policy, running: Running, since: Callable[[Job], float]) -> None:
+        self.scheduler = Scheduler(policy.tiers, running, since)
+        self.sidelines = Sidelines(policy, running, since)
         self._rate = GrantRate()
         self._forecast = Forecast()
         self._granted_ms = self._grants = 0
@@ -47,8 +49,9 @@ class Kind:
 
     def add(self, job: Job, at: float, *, front: bool = False) -> None:
         """A job begins to wait in its state, QUEUED or DEFERRED."""
+        if self.sidelines.loans:
+            self.sidelines.settle(job)
         if job.state is JobState.DEFERRED:
-            self.sidelines.loans.discard(job.job_id)
             self.sidelines.of(job.tier).add(job, front=front)
         else:
             self.scheduler.add(job, front=front)
@@ -58,7 +61,7 @@ class Kind:
     def discard(self, job: Job, *, for_good: bool = True) -> bool:
         """A job waits no more; False when it did not. Not `for_good`: what was expected of it still holds."""
         if for_good:
-            self.sidelines.loans.discard(job.job_id)
+            self.sidelines.settle(job)
             self._forecast.forget(job.job_id)
         if job.state is JobState.DEFERRED:
             return self.sidelines.of(job.tier).discard(job)
@@ -66,22 +69,22 @@ class Kind:
 
     def pick(self, moment: Moment) -> Job | None:
         """The next job, from now on under way; None when none may be started."""
-        job = self.scheduler.pick(moment.now)
+        job = self.scheduler.pick(moment.at)
         if job:
             self._granted_ms += job.cost_ms
             self._grants += 1
-            self.sidelines.loans.discard(job.job_id)
             self._forecast.start(job.job_id, moment.at)
         return job
 
     def admit(self, moment: Moment, pace: float) -> list[Job]:
         """The jobs that are deferred no longer; `pace` in multiples of the floor rate."""
         rate = self._rate.per_second(moment.at) or CAPACITY_UNMEASURED
-        return self.sidelines.admit(*moment, rate * pace, self.scheduler.lines.paused)
+        return self.sidelines.admit(moment.at, rate * pace, self.scheduler.lines.paused)
 
     def deferred(self) -> list[str]:
-        """The tiers whose deferred jobs may be admitted now."""
-        return [name for name, line in self.sidelines.by_tier.items() if line and name not in self.scheduler.lines.paused]
+        """The tiers with deferred jobs that could begin now."""
+        paused = self.scheduler.lines.paused
+        return [name for name, line in self.sidelines.by_tier.items() if line.ready and name not in paused]
 
     def replace(self, policy: Policy) -> None:
         """Other promises from now on."""
@@ -134,10 +137,15 @@ class Kind:
 
 
 class Kinds:
-    """Every kind that a job has been of, each with the policy and the pauses that are in force."""
+    """Every kind that a job has been of, each with the policy and the pauses that are in force.
 
-    def __init__(self, policy: Policy) -> None:
+    `since` tells when a job began to wait, on the steady clock.
+    """
+
+    def __init__(self, policy: Policy, since: Callable[[Job], float] = recorded_since) -> None:
         self._policy = policy
+        self._running = Running()
+        self._since = since
         self._paused: frozenset[str] = frozenset()
         self.by_name: dict[str, Kind] = {}
 
@@ -145,14 +153,19 @@ class Kinds:
         """A kind, made when it is needed."""
         kind = self.by_name.get(name)
         if kind is None:
-            kind = self.by_name[name] = Kind(self._policy)
+            kind = self.by_name[name] = Kind(self._policy, self._running, self._since)
             kind.scheduler.pause(self._paused)
         return kind
 
-    def others_wait(self, tiers: Collection[str]) -> bool:
-        """Jobs of other tiers than these wait to be picked."""
-        lines = (line for kind in self.by_name.values() for line in kind.scheduler.lines.waiting().items())
-        return any(count for tier, count in lines if tier not in tiers)
+    @property
+    def paused(self) -> frozenset[str]:
+        """The tiers whose jobs are not picked for now."""
+        return self._paused
+
+    def others_wait(self, tiers: Collection[str], served: Collection[str]) -> bool:
+        """Jobs of other tiers than these, of the `served` kinds, wait to be picked, and for nothing else."""
+        lines = (kind.scheduler.lines for name, kind in self.by_name.items() if name in served)
+        return any(tier not in tiers for each in lines for tier in each.ready())
 
     def deferred(self, tier: str, kind: str) -> bool:
         """Deferred jobs of the tier and kind wait."""

@@ -14,7 +14,7 @@ from mezzotint.queue.worker import Settlement, Worker
 from mezzotint.runtime.clock import Clock
 from mezzotint.runtime.errors import JobFinished, JobNotFound, LeaseStale
 
-LOST = Failure(FailureClass.WORKER_LOST, "LEASE_STALE", "the worker stopped answering; the job goes to another")
+LOST = Failure(FailureClass.WORKER_LOST, "LEASE_STALE", "the worker stopped answering")
 
 
 class LeaseEndings:
@@ -44,6 +44,7 @@ class LeaseEndings:
 
         From now on no silence and no heartbeat of the worker can end the lease otherwise.
         """
+        worker.silent = False
         worker.settling[ref] += 1
         if self._leases.holds(ref, worker.worker_id):
             self._leases.release(ref)

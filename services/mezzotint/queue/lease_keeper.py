@@ -46,6 +46,7 @@ class LeaseKeeper:
 
     def beat(self, worker: Worker, named: Sequence[LeaseRef]) -> None:
         """A heartbeat: what it names lives on; what it ought to name and does not is lost; what is not its own it drops."""
+        worker.silent = False
         lost, foreign = self._leases.beat(worker.worker_id, named, self._clock.monotonic())
         self._endings.lose(worker.worker_id, lost)
         for ref in foreign:
@@ -66,9 +67,10 @@ class LeaseKeeper:
             await self._endings.eased.wait()
 
     def tick(self) -> None:
-        """End the leases whose time is over."""
+        """End the leases whose time is over; who let one run out gets no job before it is heard again."""
         for lease in self._leases.expired(self._clock.monotonic()):
             if worker := self._roster.get(lease.worker_id):
+                worker.silent = True
                 worker.send(Withdrawn(lease.ref, "no heartbeat came in time"))
             self._endings.lose(lease.worker_id, [lease.ref])
 

@@ -48,7 +48,8 @@ class Spare:
 class Lending:
     """What a pool of workers can lend is what is idle in it or at work on jobs that can be deferred: nobody else took it.
 
-    So a loan that comes back can be given again at once, and one that another tier takes up meanwhile is not.
+    So a loan that comes back can be given again at once, and one that another tier takes up meanwhile is not. A loan is on its
+    way until the job is queued; a queued job that does not begin found nobody idle, and keeps no other from a loan.
     """
 
     def __init__(self, kinds: Kinds) -> None:
@@ -68,11 +69,11 @@ class Lending:
             kinds = {name: kind for name, kind in self._kinds.by_name.items() if name in pool}
             lent = sum(kind.scheduler.lines.under_way(deferrable) for kind in kinds.values())
             least = spare.least(moment.at, lent + sum(idle[taken] for taken in idle if pool.issuperset(taken)))
-            promised = sum(len(kind.sidelines.loans) for kind in kinds.values())
-            jobs += self._give(kinds, unwanted, least - lent - promised, moment.now)
+            on_the_way = sum(len(kind.sidelines.loans) for kind in kinds.values())
+            jobs += self._give(kinds, unwanted, least - lent - on_the_way, moment.at)
         return jobs
 
-    def _give(self, kinds: Mapping[str, Kind], idle: Idle, most: int, now: float) -> list[Job]:
+    def _give(self, kinds: Mapping[str, Kind], idle: Idle, most: int, at: float) -> list[Job]:
         """Up to `most` jobs; the tiers of the kinds take turns, each as far as workers that take it are idle."""
         able = {name: sum(idle[taken] for taken in idle if name in taken) for name in kinds}
         waiting = [(name, tier) for name, kind in kinds.items() for tier in kind.deferred()]
@@ -80,7 +81,7 @@ class Lending:
         jobs: list[Job] = []
         while lines and len(jobs) < most:
             name, tier = lines.popleft()
-            if len(kinds[name].sidelines.loans) < able[name] and (job := kinds[name].sidelines.lend(tier, now)):
+            if len(kinds[name].sidelines.loans) < able[name] and (job := kinds[name].sidelines.lend(tier, at)):
                 self._latest[name, tier] = next(self._numbers)
                 lines.append((name, tier))
                 jobs.append(job)

@@ -53,19 +53,19 @@ def child(metric: Metric, *labels: str) -> Metric:
     return metric.labels(*labels)
 
 
-def observe(changes: Iterable[Transition]) -> None:
-    """Count changes; many new jobs of a tier at once."""
+def observe(waited: Callable[[Job], float], changes: Iterable[Transition]) -> None:
+    """Count changes; many new jobs of a tier at once. `waited` tells for how many seconds a job waited that starts now."""
     accepted: dict[str, int] = {}
     for change in changes:
         if change.before is None:
             accepted[change.job.tier] = accepted.get(change.job.tier, 0) + 1
         else:
-            _count(change.before, change.job, change.event)
+            _count(change.before, change.job, change.event, waited)
     for tier, jobs in accepted.items():
         child(ACCEPTED, tier).inc(jobs)
 
 
-def _count(before: Job, job: Job, event: JobEvent) -> None:
+def _count(before: Job, job: Job, event: JobEvent, waited: Callable[[Job], float]) -> None:
     """Count one change of a job."""
     failure = event.failure
     if before.state is JobState.RUNNING and failure and failure.reason == "LEASE_STALE":
@@ -78,7 +78,7 @@ def _count(before: Job, job: Job, event: JobEvent) -> None:
     elif job.state is JobState.RUNNING:
         child(STARTED, job.tier).inc()
         if job.attempt == 1:
-            child(WAIT_SECONDS, job.tier).observe(max(0.0, event.at - max(job.created_at, before.not_before)))
+            child(WAIT_SECONDS, job.tier).observe(max(0.0, waited(before)))
 
 
 def refused(reason: str) -> None:

@@ -1,12 +1,14 @@
 """The operators' side of the queue, put together for app.py."""
 
 import asyncio
+from functools import partial
 
 from mezzotint.queue import metrics
 from mezzotint.queue.admin_service import QueueAdminService
 from mezzotint.queue.census import Census
 from mezzotint.queue.dispatcher import Dispatcher
 from mezzotint.queue.intake import Intake
+from mezzotint.queue.job import Job
 from mezzotint.queue.leases import LeaseTable
 from mezzotint.queue.ledger import Ledger
 from mezzotint.queue.open_jobs import OpenJobs
@@ -44,12 +46,15 @@ class OperatorSide:
             scheduling.room.kinds.pause(paused)
             dispatcher.wake()
 
+        def waited(job: Job) -> float:
+            return clock.monotonic() - scheduling.room.waits_since(job)
+
         policy, store = scheduling.policy, SqliteOperatorStore(engine)
-        self.census = Census(policy.current.names(), clock, jobs.get)
+        self.census = Census(policy.current.names(), clock, jobs.get, scheduling.room.waits_since)
         self.pauses = Pauses(store, lambda: intake.tiers, apply)
         self.board = StatsBoard(self.census, scheduling.room, self.pauses, roster, draining)
         self.display = metrics.Display(self.board.read, clock)
         operations = Operations(roster, leases, engine, store)
         self.admin = QueueAdminService(operations, self.pauses, Redriver(intake, ledger, engine, store, clock), policy.reload)
         policy.followers += [intake.follow, lambda found: self.census.know(found.names())]
-        jobs.listeners += [self.census.observe, metrics.observe]
+        jobs.listeners += [self.census.observe, partial(metrics.observe, waited)]

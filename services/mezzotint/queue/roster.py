@@ -39,7 +39,7 @@ class Roster:
         """Credits that are not used, by the kinds that their workers take; 0 where all are used."""
         idle: Counter[tuple[str, ...]] = Counter()
         for worker in self._workers.values():
-            idle[worker.kinds] += 0 if worker.full or worker.closed or worker.draining else worker.credits
+            idle[worker.kinds] += worker.credits if worker.takes_jobs else 0
         return idle
 
     def kinds(self) -> set[str]:

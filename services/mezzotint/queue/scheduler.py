@@ -4,21 +4,29 @@ Pure, for jobs of one kind: no clock, no randomness, no I/O. A job is added when
 lease ends.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from mezzotint.queue.aging import recorded_since
 from mezzotint.queue.job import Job
 from mezzotint.queue.outlook import Outlook
+from mezzotint.queue.running import Running
 from mezzotint.queue.shares import TierShares
 from mezzotint.queue.tier_lines import TierLines
 from mezzotint.queue.tiers import Tier
 
 
 class Scheduler:
-    """Jobs that are ready and jobs that are under way. Jobs of a tier that no policy names count as weight 1."""
+    """Jobs that are ready and jobs that are under way. Jobs of a tier that no policy names count as weight 1.
 
-    def __init__(self, tiers: Sequence[Tier]) -> None:
+    `running` is shared by the schedulers of all kinds; `since` tells when a job began to wait, on the clock of all moments.
+    """
+
+    def __init__(
+        self, tiers: Sequence[Tier], running: Running | None = None, since: Callable[[Job], float] = recorded_since
+    ) -> None:
         self._shares = TierShares(tiers)
-        self.lines = TierLines(tiers, self._shares.proportions)
+        self._running = running or Running()
+        self.lines = TierLines(tiers, self._shares.proportions, self._running, since)
         """What waits, to be read; it is changed here only."""
         self.outlook = Outlook(self.lines, self._shares)
 
@@ -38,12 +46,13 @@ class Scheduler:
         return found
 
     def pick(self, now: float = 0.0) -> Job | None:
-        """The next job, at `now` in seconds since the epoch, from now on under way; None when none may be started."""
+        """The next job, at `now` in seconds, from now on under way; None when none may be started."""
         ready = self.lines.ready()
         if not ready:
             return None
         tier = self._shares.choose(ready)
         job = self.lines.of(tier).pop(now)
+        self._running.add(job.account_id)
         self._shares.charge(tier, job.cost_ms, ready, now)
         self._lend(tier)
         return job
@@ -51,11 +60,13 @@ class Scheduler:
     def hold(self, job: Job) -> None:
         """A job is under way that was not picked here: a restart lies between."""
         self.lines.of(job.tier).hold(job)
+        self._running.add(job.account_id)
 
-    def release(self, job: Job, cost_ms: int | None = None) -> None:
-        """A job is no longer under way; tier and account pay what it cost, 0 if it was not begun, None as expected."""
+    def release(self, job: Job, cost_ms: int | None = None, at: float = 0.0) -> None:
+        """A job is under way no longer, from `at` on; tier and account pay what it cost, 0 if it was not begun."""
         cost_ms = job.cost_ms if cost_ms is None else cost_ms
         self.lines.of(job.tier).release(job, cost_ms)
+        self._running.remove(job.account_id, at)
         self._shares.correct(job.tier, cost_ms - job.cost_ms, self.lines.ready())
 
     def replace(self, tiers: Sequence[Tier]) -> None:

@@ -1,9 +1,10 @@
 """The deferred jobs of one kind, admitted at a given rate, in an order fair to the accounts of each tier. Pure."""
 
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Callable, Collection
 
+from mezzotint.queue.aging import recorded_since
 from mezzotint.queue.job import Job
+from mezzotint.queue.running import Running
 from mezzotint.queue.tier_line import TierLine
 from mezzotint.queue.tiers import Policy, Tier
 
@@ -12,15 +13,23 @@ BURST_SECONDS = 1.0
 
 
 class Sideline:
-    """One tier's, with a bucket of tokens in milliseconds of work: jobs are admitted while it has any, the last on credit."""
+    """One tier's, with a bucket of tokens in milliseconds of work: jobs are admitted while it has any, the last on credit.
 
-    def __init__(self, tier: Tier) -> None:
-        self._line = TierLine(_unlimited(tier))
+    Accounts with as many jobs under way as they may have come last: what is admitted of them could not begin.
+    """
+
+    def __init__(self, tier: Tier, running: Running | None = None, since: Callable[[Job], float] = recorded_since) -> None:
+        self._line = TierLine(tier, running, since)
         self._tokens = 0.0
         self._at: float | None = None
 
     def __len__(self) -> int:
         return len(self._line)
+
+    @property
+    def ready(self) -> bool:
+        """A job that could begin is deferred."""
+        return self._line.ready
 
     @property
     def aged(self) -> int:
@@ -37,23 +46,23 @@ class Sideline:
 
     def replace(self, tier: Tier) -> None:
         """The tier promises something else from now on."""
-        self._line.replace(_unlimited(tier))
+        self._line.replace(tier)
 
-    def admit(self, now: float, at: float, rate: float) -> list[Job]:
-        """The jobs deferred no longer, at wall time `now` and monotonic time `at`; `rate` in ms of work a second since."""
+    def admit(self, at: float, rate: float) -> list[Job]:
+        """The jobs deferred no longer at `at`; `rate` in ms of work a second since."""
         if self._at is not None:
             self._tokens = min(self._tokens + rate * (at - self._at), rate * BURST_SECONDS)
         self._at = at
         admitted: list[Job] = []
         while self._tokens >= 0 and len(self._line):
-            job = self.next(now)
+            job = self.next(at)
             self._tokens -= job.cost_ms
             admitted.append(job)
         return admitted
 
-    def next(self, now: float) -> Job:
+    def next(self, at: float) -> Job:
         """The job whose turn it is, deferred no longer, whatever the pace; there must be one."""
-        job = self._line.pop(now)
+        job = self._line.pop(at)
         self._line.release(job, job.cost_ms)
         return job
 
@@ -65,35 +74,44 @@ class Sideline:
 class Sidelines:
     """One sideline a tier, made when it is needed, and the pace at which each is emptied."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, running: Running, since: Callable[[Job], float]) -> None:
         self._tiers = {tier.name: tier for tier in policy.tiers}
+        self._running = running
+        self._since = since
         self.by_tier: dict[str, Sideline] = {}
         self.loans: set[str] = set()
-        """Jobs that were lent capacity and have not begun; whoever sees one picked, or gone, takes it off."""
+        """Jobs that were lent capacity and are neither queued yet nor deferred again; each counts as under way."""
 
     def of(self, tier: str) -> Sideline:
         """The sideline of a tier."""
         sideline = self.by_tier.get(tier)
         if sideline is None:
-            sideline = self.by_tier[tier] = Sideline(self._tier(tier))
+            sideline = self.by_tier[tier] = Sideline(self._tier(tier), self._running, self._since)
         return sideline
 
-    def admit(self, now: float, at: float, full_rate: float, paused: Collection[str]) -> list[Job]:
+    def admit(self, at: float, full_rate: float, paused: Collection[str]) -> list[Job]:
         """The jobs deferred no longer, none of `paused` tiers; `full_rate` as in `rate`."""
         admitted: list[Job] = []
         for tier, sideline in self.by_tier.items():
             if tier not in paused:
-                admitted += sideline.admit(now, at, self.rate(tier, full_rate))
+                admitted += sideline.admit(at, self.rate(tier, full_rate))
         return admitted
 
-    def lend(self, tier: str, now: float) -> Job | None:
-        """The job of the tier whose turn it is, deferred no longer, whatever the pace; None when there is none."""
+    def lend(self, tier: str, at: float) -> Job | None:
+        """The job of the tier whose turn it is, deferred no longer, whatever the pace; None when there is none to begin."""
         line = self.of(tier)
-        if not line:
+        if not line.ready:
             return None
-        job = line.next(now)
+        job = line.next(at)
         self.loans.add(job.job_id)
+        self._running.add(job.account_id)
         return job
+
+    def settle(self, job: Job) -> None:
+        """A job is queued, deferred or gone; nothing happens if it was not lent anything."""
+        if job.job_id in self.loans:
+            self.loans.discard(job.job_id)
+            self._running.remove(job.account_id)
 
     def rate(self, tier: str, full_rate: float) -> float:
         """Work of the tier to admit, in ms a second: its floor's part of `full_rate`, or all when it is deferred no longer."""
@@ -112,8 +130,3 @@ class Sidelines:
 
     def _tier(self, name: str) -> Tier:
         return self._tiers.get(name) or Tier(name)
-
-
-def _unlimited(tier: Tier) -> Tier:
-    """How many jobs of an account may run says nothing of how many are admitted."""
-    return replace(tier, account_running_max=None)

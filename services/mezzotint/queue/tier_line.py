@@ -1,10 +1,13 @@
 """The jobs of one tier that wait, in an order fair to its accounts: stride scheduling charged with the cost of the work."""
 
+from collections.abc import Callable
+
 from mezzotint.queue.accounts import Accounts
-from mezzotint.queue.aging import Aging
-from mezzotint.queue.flows import FRESH, NONE, Flow, Turns
+from mezzotint.queue.aging import Aging, recorded_since
+from mezzotint.queue.flows import FRESH, FULL, NONE, Flow, Turns
 from mezzotint.queue.job import Job
 from mezzotint.queue.ranks import Ranks
+from mezzotint.queue.running import Running
 from mezzotint.queue.tiers import Tier
 
 
@@ -12,13 +15,16 @@ class TierLine:
     """A pick costs O(log accounts). The account with the least work had is next; ties go to the one with fewer jobs under way.
 
     An account that comes back after a time without work starts level with the others, and before them all with its first job.
-    One that has waited for longer than the tier promises goes before those. One with as many jobs under way as the tier allows
-    an account is passed over until one of them ends.
+    One that has waited for longer than the tier promises goes before those. One with as many jobs under way, of whatever kind
+    and tier, as the tier allows an account is passed over until one of them ends. `since` tells when a job began to wait.
     """
 
-    def __init__(self, tier: Tier) -> None:
+    def __init__(self, tier: Tier, running: Running | None = None, since: Callable[[Job], float] = recorded_since) -> None:
         self._running_max = tier.account_running_max
-        self._aging = Aging(tier.wait_max_seconds)
+        self._running = running or Running()
+        self._running.follow(self._running_max, self._look)
+        self._since = since
+        self._aging = Aging(tier.wait_max_seconds, since)
         self.accounts = Accounts()
         self._turns = Turns()
         self.ranks = Ranks()
@@ -37,7 +43,7 @@ class TierLine:
         """A job waits: behind the account's others, or, when it waited already, before those accepted later."""
         accounts, cost_ms = self.accounts, job.cost_ms
         flow = accounts.open(job.account_id)
-        first = flow.lane is NONE and not flow.waiting
+        first = flow.lane is NONE
         back = first and flow.used <= accounts.now and not flow.in_flight
         if first:
             flow.used = flow.tag = max(flow.used, accounts.now)
@@ -46,7 +52,7 @@ class TierLine:
             flow.tag = tag + cost_ms
         flow.waiting.add(job, tag, front=front)
         self.ranks.add(tag, cost_ms)
-        if back:
+        if back and not self._full(flow):
             self._turns.welcome(flow)
             self._aging.watch(flow)
         elif first:
@@ -65,7 +71,10 @@ class TierLine:
         return True
 
     def pop(self, now: float = 0.0) -> Job:
-        """The next job, started at `now` (seconds since the epoch), under way and charged to its account; there must be one."""
+        """The next job, started at `now` (of `since`'s clock), under way and charged to its account; there must be one.
+
+        When none could be started, it is the next of an account with as many under way as it may have.
+        """
         for late in self._aging.due(now):
             self._turns.promote(late)
             self.aged += 1
@@ -99,11 +108,13 @@ class TierLine:
 
     def replace(self, tier: Tier) -> None:
         """The tier promises something else from now on."""
+        self._running.unfollow(self._running_max, self._look)
         self._running_max = tier.account_running_max
-        self._aging = Aging(tier.wait_max_seconds)
+        self._running.follow(self._running_max, self._look)
+        self._aging = Aging(tier.wait_max_seconds, self._since)
         for flow in self.accounts:
             flow.watched = False
-            if flow.waiting and flow.lane is not FRESH:
+            if flow.waiting and (flow.lane is not FRESH or self._full(flow)):
                 self._seat(flow)
             elif flow.waiting:
                 self._aging.watch(flow)
@@ -122,12 +133,31 @@ class TierLine:
         tag = flow.waiting.tag(job)
         assert tag is not None, f"{job.job_id} does not wait"
         own = (tag - flow.used) / max(1, flow.tag - flow.used) * len(flow.waiting)
-        return flow.in_flight + round(own) >= self._running_max
+        return self._running.of(job.account_id) + round(own) >= self._running_max
+
+    def free_at(self, account_id: str) -> float:
+        """When an account that waited for its own jobs to end waited for that no more, the last time; 0: never did."""
+        flow = self.accounts.find(account_id)
+        return flow.free_at if flow else 0.0
+
+    def _look(self, account_id: str, at: float) -> None:
+        """An account has come to as many jobs under way as it may have, or is no longer there from `at` on."""
+        flow = self.accounts.find(account_id)
+        if flow is None or not flow.waiting:
+            return
+        if flow.lane is FULL:
+            flow.free_at = max(flow.free_at, at)
+            self._seat(flow)
+        elif self._full(flow):
+            self._seat(flow)
+
+    def _full(self, flow: Flow) -> bool:
+        return self._running_max is not None and self._running.of(flow.account_id) >= self._running_max
 
     def _seat(self, flow: Flow) -> None:
         """An account with work gets its place among the others, unless it has as much under way as it may."""
-        if self._running_max is not None and flow.in_flight >= self._running_max:
-            self._turns.drop(flow)
+        if self._full(flow):
+            self._turns.stop(flow)
         else:
             self._turns.place(flow)
             self._aging.watch(flow)

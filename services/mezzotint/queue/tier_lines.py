@@ -1,8 +1,10 @@
 """The lines of all tiers, and which of them are stopped. Pure."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
+from mezzotint.queue.job import Job
 from mezzotint.queue.proportions import Proportions
+from mezzotint.queue.running import Running
 from mezzotint.queue.tier_line import TierLine
 from mezzotint.queue.tiers import Tier
 
@@ -10,9 +12,13 @@ from mezzotint.queue.tiers import Tier
 class TierLines:
     """One line a tier. A tier that is met and that no policy names gets one as well, of weight 1."""
 
-    def __init__(self, tiers: Sequence[Tier], proportions: Proportions) -> None:
+    def __init__(
+        self, tiers: Sequence[Tier], proportions: Proportions, running: Running, since: Callable[[Job], float]
+    ) -> None:
         self._proportions = proportions
-        self.by_tier = {tier.name: TierLine(tier) for tier in tiers}
+        self._running = running
+        self._since = since
+        self.by_tier = {tier.name: self._line(tier) for tier in tiers}
         self.paused: frozenset[str] = frozenset()
         """Tiers whose jobs are not picked for now."""
 
@@ -20,7 +26,7 @@ class TierLines:
         """The line of a tier."""
         line = self.by_tier.get(tier)
         if line is None:
-            line = self.by_tier[tier] = TierLine(Tier(tier))
+            line = self.by_tier[tier] = self._line(Tier(tier))
             self._proportions.admit(Tier(tier))
         return line
 
@@ -37,7 +43,7 @@ class TierLines:
         named = {tier.name: tier for tier in tiers}
         for name, line in self.by_tier.items():
             line.replace(named.pop(name, Tier(name)))
-        self.by_tier |= {name: TierLine(tier) for name, tier in named.items()}
+        self.by_tier |= {name: self._line(tier) for name, tier in named.items()}
 
     def waiting(self) -> dict[str, int]:
         """Jobs that wait, by tier; those of accounts that may have no more under way among them."""
@@ -50,3 +56,6 @@ class TierLines:
     def aged(self) -> dict[str, int]:
         """By tier, the starts that were moved up because their account had waited for too long."""
         return {name: line.aged for name, line in self.by_tier.items()}
+
+    def _line(self, tier: Tier) -> TierLine:
+        return TierLine(tier, self._running, self._since)

@@ -15,7 +15,7 @@ class Tier:
     wait_max_seconds: float | None = None
     """An account with a job that waits this long, and without a start meanwhile, is next in the tier; None: no such promise."""
     account_running_max: int | None = None
-    """Jobs of one account that run at once; None: as many as there are workers."""
+    """The tier's jobs wait while so many of their account, of all kinds and tiers, are under way; None: without limit."""
     deferrable: bool = False
     """New jobs are deferred at a peak; the tiers that are not deferrable are the ones whose waits make a peak."""
 

@@ -16,8 +16,8 @@ class WaitingRoom:
     """Pure: it is told the moment."""
 
     def __init__(self, policy: Policy) -> None:
-        self.kinds = Kinds(policy)
         self._steps = ClockSteps()
+        self.kinds = Kinds(policy, self._steps.waits_since)
         self._deferral = Deferral(policy, self.kinds, self._steps)
         self.peak = self._deferral.peak
         self._lending = Lending(self.kinds)
@@ -32,9 +32,12 @@ class WaitingRoom:
     def enter(self, job: Job, moment: Moment, *, again: bool = False) -> None:
         """A job waits, from now on or from its `not_before`. `again`: it waited before, and keeps its place."""
         self._steps.look(job, moment)
-        if job.not_before > moment.now:
+        if job.not_before and self._steps.early(job, moment):
+            self._steps.forget(job)
             self._appointments.add(job, moment)
         else:
+            if job.not_before or job.started_at:
+                self._steps.come(job, moment)
             self._expiries.add(job)
             self.kinds.of(job.kind).add(job, moment.at, front=again)
 
@@ -43,6 +46,8 @@ class WaitingRoom:
         self._expiries.discard(job)
         if not self._appointments.discard(job):
             self.kinds.of(job.kind).discard(job, for_good=for_good)
+        if for_good:
+            self._steps.forget(job)
 
     def pick(self, kinds: Collection[str], moment: Moment) -> Job | None:
         """The next job for a worker of these kinds, from now on under way. Kinds with work take turns."""
@@ -60,9 +65,15 @@ class WaitingRoom:
         """A job was under way when the queue stopped and still is."""
         self.kinds.of(job.kind).scheduler.hold(job)
 
-    def release(self, job: Job, cost_ms: int | None) -> None:
-        """A job is no longer under way, at this cost; None: as expected."""
-        self.kinds.of(job.kind).scheduler.release(job, cost_ms)
+    def release(self, job: Job, cost_ms: int | None, at: float = 0.0, *, for_good: bool = False) -> None:
+        """A job is under way no longer, from `at` on, at this cost; None: as expected. Not `for_good`: it may wait again."""
+        self.kinds.of(job.kind).scheduler.release(job, cost_ms, at)
+        if for_good:
+            self._steps.forget(job)
+
+    def waits_since(self, job: Job) -> float:
+        """Since when a job that entered waits, on the steady clock."""
+        return self._steps.waits_since(job)
 
     def admit(self, moment: Moment, idle: Idle) -> list[Job]:
         """Deferred jobs to be queued now: their time has come, the peak's pace allows, or nobody else wants what is idle.
@@ -71,9 +82,10 @@ class WaitingRoom:
         names every kind that workers take, if none of them is idle: without workers the pace stands still.
         """
         served = {kind for kinds in idle for kind in kinds}
-        self._deferral.update(moment.at, served=bool(served))
+        self._deferral.update(moment.at, served)
         admitted: list[Job] = []
         for job in self._appointments.due(moment):
+            self._steps.come(job, moment)
             if job.state is JobState.DEFERRED and not self.defers(job.tier, job.kind):
                 admitted.append(job)
             else:
@@ -92,6 +104,10 @@ class WaitingRoom:
         """After a round of picks, at a steady moment: what is ready has to wait for the workers, of the `served` kinds."""
         for name, kind in self.kinds.by_name.items():
             kind.observe(at, served=name in served)
+
+    def left(self, job: Job, moment: Moment) -> float | None:
+        """Seconds until a job's time comes; None when it does not wait for that."""
+        return self._appointments.left(job, moment)
 
     def place(self, job: Job, at: float) -> Place:
         """Where a job stands. One that was just picked, or waits for a moment, is before all others for a time not known."""

@@ -55,6 +55,8 @@ class Worker:
         self.kinds = tuple(kinds)
         self.slots = slots
         self.draining = False
+        self.silent = False
+        """It let a lease run out and was not heard since: whatever it is sent may go nowhere."""
         self.credits = 0
         self.starting = 0
         self.settling: Counter[LeaseRef] = Counter()
@@ -72,6 +74,7 @@ class Worker:
             raise ProtocolViolation(
                 f"{self.credits} credits are unused and {jobs} more come; at most {CREDITS_MAX} may be unused"
             )
+        self.silent = False
         self.credits += jobs
 
     def send(self, message: Message) -> None:
@@ -106,6 +109,11 @@ class Worker:
     def full(self) -> bool:
         """The worker does not take its messages fast enough."""
         return len(self._outbox) >= OUTBOX_MAX
+
+    @property
+    def takes_jobs(self) -> bool:
+        """The worker can be sent jobs, as far as its credits go."""
+        return not (self.full or self.closed or self.draining or self.silent)
 
     async def room(self) -> None:
         """Wait until the worker has taken enough messages."""

@@ -1,5 +1,6 @@
 """The one table between our errors and gRPC statuses, both ways."""
 
+import re
 from collections.abc import Iterator
 
 import grpc
@@ -64,6 +65,8 @@ BARE: dict[grpc.StatusCode, type[MezzotintError]] = {
     Code.PERMISSION_DENIED: errors.CallerNotAllowed,
     Code.INVALID_ARGUMENT: errors.FieldInvalid,
 }
+# How gRPC says that a message has more bytes than a side takes, which is no overload and will not pass.
+TOO_LARGE = re.compile(r"message larger than max(?: \((\d+) vs\. (\d+)\))?", re.IGNORECASE)
 
 
 def code_of(error: MezzotintError) -> grpc.StatusCode:
@@ -102,8 +105,7 @@ def from_call(call: grpc.RpcError) -> MezzotintError:
     """The error that a failed call carries: the class its server raised, or what gRPC's own status amounts to."""
     status = rpc_status.from_call(call)
     if status is None:
-        code, text = call.code(), call.details() or ""
-        return BARE.get(code, errors.Internal)(text or code.name)
+        return from_bare(call.code(), call.details() or "")
     info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
     found = {detail.DESCRIPTOR.full_name for packed in status.details for detail in (info, bad, retry) if packed.Unpack(detail)}
     return errors.BY_REASON.get(info.reason, errors.Internal)(
@@ -111,4 +113,18 @@ def from_call(call: grpc.RpcError) -> MezzotintError:
         retry_after=retry.retry_delay.ToNanoseconds() / 1e9 if retry.DESCRIPTOR.full_name in found else None,
         metadata=dict(info.metadata),
         violations=[errors.FieldViolation(v.field, v.description) for v in bad.field_violations],
+    )
+
+
+def from_bare(code: grpc.StatusCode, text: str) -> MezzotintError:
+    """What gRPC's own status amounts to."""
+    found = TOO_LARGE.search(text) if code is Code.RESOURCE_EXHAUSTED else None
+    if found is None:
+        return BARE.get(code, errors.Internal)(text or code.name)
+    size, limit = found.groups()
+    if limit is None:
+        return errors.LimitReached("a message has more bytes, unpacked, than may be in one; send less in one message")
+    return errors.LimitReached(
+        f"a message has {int(size):,} bytes, and at most {int(limit):,} may be in one; send less in one message",
+        metadata={"limit": limit},
     )

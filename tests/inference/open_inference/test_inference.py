@@ -17,7 +17,7 @@ from mezzotint.inference.settings import InferenceSettings
 from mezzotint.inference.tensors import contents as tensor_contents
 from mezzotint.inference.tensors.types import BY_NAME, Array
 from mezzotint.runtime import calls
-from mezzotint.runtime.errors import CallerNotAllowed, FieldInvalid, MethodUnknown, ModelNotFound, ServerOverloaded
+from mezzotint.runtime.errors import CallerNotAllowed, FieldInvalid, LimitReached, MethodUnknown, ModelNotFound
 from mezzotint.runtime.tls import Authority
 from tests.inference.tensor_models import floats, open_inference, request, write_repository
 
@@ -235,7 +235,7 @@ async def test_what_is_not_there_is_not_found(
 
 async def test_a_message_that_is_too_large_is_refused(stub: GRPCInferenceServiceAsyncStub) -> None:
     """Ensures that 100 MB end as a refusal that names the limit, and the server goes on."""
-    with pytest.raises(ServerOverloaded, match="larger than max"):
+    with pytest.raises(LimitReached, match="at most 20,971,520 may be in one; send less"):
         await infer(stub, request("times", np.zeros((1, 25_000_000), np.float32)))
     assert array_of(await infer(stub, request("times", floats([1.0])))).item() == 3.0
 

@@ -180,7 +180,13 @@ async def test_a_peak_and_its_deferred_jobs_do_not_notice(data: Path, authority:
         for lease in [await worker.lease() for _ in range(4)]:
             assert (await worker.complete(lease)).accepted
         assert await states(queue, ids) == ["SUCCEEDED"] * 3
-        assert (await stats(queue))[0].peak_mode == queue_pb2.PEAK_MODE_NORMAL
+        await within(calm(queue, clock))
+
+
+async def calm(queue: Caller, clock: ManualClock) -> None:
+    """Time passes without any job until the peak is over."""
+    while (await stats(queue))[0].peak_mode != queue_pb2.PEAK_MODE_NORMAL:
+        clock.advance(1)
 
 
 async def pass_time(queue: Caller, clock: ManualClock, seconds: int) -> None:
@@ -250,3 +256,64 @@ def test_every_account_gets_its_turn_while_ages_are_wrong(step: int) -> None:
     after = starts(33, Moment(NOW + 21 + step, 21.0))
     assert after.total() == 33
     assert all(2 <= after[account] <= 4 for account in [*small, "whale"]), after
+
+
+@STEPS
+async def test_a_job_handed_back_keeps_the_time_it_was_given(
+    data: Path, authority: Authority, clock: ManualClock, step: int
+) -> None:
+    """Ensures that a job whose time came after a step has its time to start from then, when no worker keeps it either."""
+    async with queue_server(data, authority, clock, lease_seconds=600.0) as queue:
+        job = await queue.enqueue("r1", not_before=at(clock, 4000), start_within={"seconds": 60})
+        clock.step(step)
+        worker = queue.worker()
+        await worker.hello(credit=1)
+        clock.advance(4000 - step)
+        lease = await worker.lease()
+        clock.step(-step)
+        clock.advance(20)
+        await worker.send(hand_back={"lease": lease.ref})
+        assert (await worker.settled()).accepted
+        clock.advance(30)
+        await looked(queue, clock)
+        assert (await queue.get(job.job_id)).state == job_pb2.JOB_STATE_QUEUED
+        clock.advance(11)
+        assert (await within(queue.history(job.job_id)))[-1] == "expired"
+
+
+@STEPS
+def test_a_job_that_is_admitted_late_keeps_the_time_it_was_given(step: int) -> None:
+    """Ensures that a job whose time came at a peak is given up after its time, and not by a clock that was set meanwhile."""
+    into = room()
+    begin = Moment(NOW, 0.0)
+    early = transitions.accept(new("r1", not_before=NOW + 10, start_within=60.0), "job_1", NOW)
+    into.enter(early.job, begin)
+    (job,) = into.admit(Moment(NOW + 10, 10.0), NONE_IDLE)
+    into.leave(job, for_good=False)
+    into.enter(transitions.admit(job, NOW + 10).job, Moment(NOW + 20 + step, 20.0), again=True)
+    assert into.expired(69.0) == []
+    assert into.expired(71.0) == ["job_1"]
+    into.leave(transitions.admit(job, NOW + 10).job)
+    assert not into._steps._come, "a job that is gone is forgotten"
+
+
+@STEPS
+def test_ages_are_time_that_passes(step: int) -> None:
+    """Ensures that a step makes no account too old, and that one with long work behind it ages as its tier promises."""
+    into = room()
+    heavy = paid(1, "heavy", NOW)
+    into.enter(heavy, Moment(NOW, 0.0))
+    assert into.pick(["image.generate"], Moment(NOW, 0.0))
+    into.release(heavy, 10_000_000, for_good=True)
+    into.enter(paid(2, "heavy", NOW), Moment(NOW, 0.0))
+    for number in range(3, 203):
+        into.enter(paid(number, "light", NOW), Moment(NOW, 0.0))
+    started = []
+    for second in range(1, 70):
+        moment = Moment(NOW + second + (step if second >= 10 else 0), float(second))
+        into.enter(paid(1000 + second, "light", moment.now), moment)
+        job = into.pick(["image.generate"], moment)
+        assert job
+        started.append(job.account_id)
+    assert started.index("heavy") == 59
+    assert into.kinds.aged() == {"pro": 1, "free": 0}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
+from itertools import zip_longest
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from mezzotint.runtime.tls import Authority
 from tests.queue.operating import Operator
 from tests.queue.over_wire.messages import moved, plain, ref, result_of, until_it_ends
 from tests.queue.over_wire.model import BACKOFF_SECONDS, GRACE_SECONDS, LEASE_SECONDS, Model
+from tests.queue.over_wire.operator_side import OperatorSide
 from tests.queue.over_wire.worker_side import WorkerSide
 from tests.queue.wire import Caller, queue_server, refusal, within
 from tests.support.clock import ManualClock
@@ -35,8 +38,8 @@ class Driver:
         self._authority = Authority.open(folder)
         self._life = AsyncExitStack()
         self.worker: WorkerSide
+        self.operator: OperatorSide
         self._queue: Caller
-        self._operator: Operator
         self._watches: dict[str, Any] = {}
         self._seen: dict[str, list[job_pb2.JobEvent]] = {}
         (folder / "tiers.yaml").write_text(POLICY)
@@ -53,9 +56,10 @@ class Driver:
         }
         server = queue_server(self._folder, self._authority, self.clock, **changes)
         self._queue = await self._life.enter_async_context(server)
-        self._operator = Operator(self._queue, self._authority)
-        self._life.push_async_callback(self._operator.channel.close)
-        self.worker = WorkerSide(self._queue, self._operator, self.model, self.clock)
+        operator = Operator(self._queue, self._authority)
+        self._life.push_async_callback(operator.channel.close)
+        self.worker = WorkerSide(self._queue, operator, self.model, self.clock)
+        self.operator = OperatorSide(self._queue, operator, self.model, self.clock, self.worker)
 
     async def stop(self) -> None:
         """Stop, as SIGTERM would: every stream that is not over is told so."""
@@ -107,19 +111,14 @@ class Driver:
         assert cancelled == job_message(self.model.jobs[job_id])
         await self.worker.hear(told if job.state is JobState.RUNNING and self.model.connected else ())
 
-    async def pause(self, tier: str) -> None:
-        """An operator stops a tier."""
-        await self._operator.pause(tier)
-        self.model.paused.add(tier)
+    async def advance(self, seconds: int) -> None:
+        """Time passes, and stops where a job comes to its time that is too late at the end: either may be first then."""
+        end = self.clock.now() + seconds
+        late = [job for job in self.model.jobs.values() if job.state is JobState.DEFERRED and job.expires_at <= end]
+        for moment in sorted({*(float(ceil(job.not_before)) for job in late), end}):
+            await self._advance(moment - self.clock.now())
 
-    async def resume(self, tier: str) -> None:
-        """An operator lets a tier go on."""
-        await self._operator.resume(tier)
-        self.model.paused.discard(tier)
-        await self.worker.hear()
-
-    async def advance(self, seconds: float) -> None:
-        """Time passes."""
+    async def _advance(self, seconds: float) -> None:
         before = {job_id: job.sequence for job_id, job in self.model.jobs.items()}
         self.clock.advance(seconds)
         ended = self.model.pass_time()
@@ -155,9 +154,11 @@ class Driver:
         done = job.state is JobState.SUCCEEDED
         assert (answer.job, answer.result) == (job_message(job), result_of(job) if done else b"")
 
-    async def list_jobs(self, tier: str = "", states: Iterable[JobState] = (), page_size: int = 100) -> None:
-        """All jobs of a tier and states, page by page."""
-        wanted, request = list(states), queue_pb2.ListJobsRequest(tier=tier, page_size=page_size)
+    async def list_jobs(
+        self, tier: str = "", states: Iterable[JobState] = (), page_size: int = 100, labels: Mapping[str, str] | None = None
+    ) -> None:
+        """All jobs of a tier, of states and with labels, page by page."""
+        wanted, request = list(states), queue_pb2.ListJobsRequest(tier=tier, page_size=page_size, labels=labels or {})
         request.states.extend(int(state) for state in wanted)  # type: ignore[misc]  # the contract's numbers
         jobs: list[job_pb2.Job] = []
         while True:
@@ -168,5 +169,5 @@ class Driver:
                 break
             assert len(page.jobs) == page_size
             request.page_token = page.next_page_token
-        asked = [job for job in self.model.jobs.values() if tier in ("", job.tier) and (not wanted or job.state in wanted)]
-        assert jobs == [job_message(job) for job in reversed(asked)]
+        told = [job_message(job) for job in reversed(self.model.asked(tier, wanted, labels or {}))]
+        assert jobs == told, [pair for pair in zip_longest(jobs, told) if pair[0] != pair[1]]

@@ -20,14 +20,20 @@ from tests.queue.over_wire.model import BROKE
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 INDEX = st.integers(0, 5)
 TIERS = st.sampled_from(("free", "pro"))
+ANY_TIER = st.sampled_from(("", "free", "pro"))
+LABELS = st.sampled_from(({}, {}, {"app": "studio"}, {"app": "studio", "team": "a"}, {"later": "5"}))
+REASONS = st.sampled_from(("", "", "JOB_FAILED", "MODEL_NOT_FOUND"))
+# Redriven jobs start 1.53 s after one another, as the queue may be up to 50 ms late: no time that passes ends within those.
+PER_SECOND = 1 / 1.53
 HOPELESS = Failure(FailureClass.PERMANENT, "MODEL_NOT_FOUND", "no")
 FAILURES = st.sampled_from((BROKE, BROKE, HOPELESS, Failure(FailureClass.WORKER_LOST, "JOB_FAILED", "")))
 # Other bodies under the request id of a job.
 OTHERS: tuple[dict[str, Any], ...] = ({}, {}, {"cost_ms": 2}, {"payload": b"x"}, {"labels": {"a": "b"}})
 # The ways to go on, as often as they are to be taken. They are not rules of their own: of those Hypothesis leaves some out of
 # each sequence, and a sequence without a worker that asks, gets and ends jobs shows little.
-ALWAYS = {"enqueue": 8, "enqueue_for_later": 3, "pause": 1, "resume": 2, "advance": 4, "restart": 1, "list_jobs": 1}
-WITH_JOBS = {"enqueue_again": 4, "cancel": 2, "look": 5}
+ALWAYS = {"enqueue": 8, "enqueue_for_later": 3, "pause": 1, "resume": 2, "advance": 4, "restart": 1, "list_jobs": 2}
+# Whether jobs have failed is the queue's affair, which hands out what it likes; the ways to go on may not depend on it.
+WITH_JOBS = {"enqueue_again": 4, "cancel": 2, "look": 5, "redrive": 2, "redrive_named": 2, "list_dead": 2}
 ALONE = {"connect": 25}
 AWAY_FROM_WORK = {"advance": 15}
 CONNECTED = {"credit": 12, "beat": 2, "vanish": 1, "connect": 1}
@@ -75,7 +81,7 @@ class WireMachine(RuleBasedStateMachine):
 
     def enqueue(self, draw: Draw) -> None:
         hurry = {"start_within": {"seconds": 6}} if draw(st.integers(0, 2)) == 2 else {}
-        self._ask(tier=draw(TIERS), attempts_max=draw(st.integers(0, 2)), **hurry)
+        self._ask(tier=draw(TIERS), attempts_max=draw(st.integers(0, 2)), labels=draw(LABELS), **hurry)
 
     def enqueue_for_later(self, draw: Draw) -> None:
         seconds = draw(st.sampled_from((5, 40)))
@@ -102,7 +108,21 @@ class WireMachine(RuleBasedStateMachine):
 
     def list_jobs(self, draw: Draw) -> None:
         states = draw(st.sets(st.sampled_from(JobState)))
-        self.do(self.driver.list_jobs(draw(st.sampled_from(("", "free", "pro"))), states, draw(st.integers(1, 4))))
+        self.do(self.driver.list_jobs(draw(ANY_TIER), states, draw(st.integers(1, 4)), draw(LABELS)))
+
+    def list_dead(self, draw: Draw) -> None:
+        self.do(self.driver.operator.list_dead(draw(ANY_TIER), draw(REASONS), draw(st.integers(1, 3))))
+
+    def redrive(self, draw: Draw) -> None:
+        self.do(self.driver.operator.redrive(draw(ANY_TIER), draw(REASONS), PER_SECOND))
+
+    def redrive_named(self, draw: Draw) -> None:
+        indices, other, whatever = draw(st.lists(INDEX, min_size=1, max_size=4)), self._job(draw), draw(st.integers(0, 3)) == 3
+        failed = [job_id for job_id, job in self.model.jobs.items() if job.state is JobState.FAILED]
+        named = [failed[-1 - index % len(failed)] for index in indices if failed]
+        if whatever or not failed:
+            named.append(other)
+        self.do(self.driver.operator.redrive_named(list(dict.fromkeys(named)), PER_SECOND))
 
     def connect(self, draw: Draw) -> None:
         self.do(self.driver.worker.connect(sorted(self.model.leases)[: draw(st.integers(0, 4)) or None]))
@@ -140,10 +160,10 @@ class WireMachine(RuleBasedStateMachine):
         self.do(self.driver.worker.say_late(self.model.over[-1 - draw(INDEX) % len(self.model.over)]))
 
     def pause(self, draw: Draw) -> None:
-        self.do(self.driver.pause(draw(TIERS)))
+        self.do(self.driver.operator.pause(draw(TIERS)))
 
     def resume(self, draw: Draw) -> None:
-        self.do(self.driver.resume(draw(TIERS)))
+        self.do(self.driver.operator.resume(draw(TIERS)))
 
     def advance(self, draw: Draw) -> None:
         self.do(self.driver.advance(draw(st.sampled_from((1, 7, 23, 61)))))

@@ -5,6 +5,7 @@ Which of several jobs that could start is started is the queue's affair; everyth
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -45,6 +46,8 @@ class Model:
         self.over: list[Ref] = []
         """Leases that the worker once held."""
         self.connected = False
+        self.silent = False
+        """The worker let a lease run out and was not heard since: it gets nothing."""
         self.credits = 0
         self._clock = clock
 
@@ -52,6 +55,11 @@ class Model:
         """The job that an earlier request with this id made, and whether it asked for the same."""
         job_id, first = self.requests.get((new.account_id, new.request_id), ("", new))
         return (self.jobs[job_id], first == new) if job_id else None
+
+    def asked(self, tier: str, states: Collection[JobState], labels: Mapping[str, str]) -> list[Job]:
+        """The jobs of a tier ("": any), of states (none: any), that have all of these labels; the oldest first."""
+        jobs = [job for job in self.jobs.values() if tier in ("", job.tier) and (not states or job.state in states)]
+        return [job for job in jobs if labels.items() <= dict(job.labels).items()]
 
     def accept(self, new: NewJob, job_id: str) -> Job:
         """A new job, under the id that the queue gave it."""
@@ -61,6 +69,16 @@ class Model:
         self.payloads[job_id] = new.payload
         self.requests[new.account_id, new.request_id] = (job_id, new)
         return self.jobs[job_id]
+
+    def dead(self, tier: str = "", reason: str = "") -> list[Job]:
+        """The failed jobs of a tier and reason, "" for any, that were not redriven; the oldest first."""
+        failed = (job for job in self.jobs.values() if job.failure and job.state is JobState.FAILED and not job.redriven_by)
+        return [job for job in failed if tier in ("", job.tier) and job.failure and reason in ("", job.failure.reason)]
+
+    def redrive(self, dead: Job, new: NewJob, job_id: str) -> None:
+        """A dead job's work is done again by a new one, under the id that the queue gave it."""
+        self.accept(new, job_id)
+        self.jobs[dead.job_id] = replace(dead, redriven_by=job_id)
 
     def apply(self, change: Transition) -> Job:
         """A job goes on; a lease begins or ends with it."""
@@ -87,10 +105,11 @@ class Model:
 
     def due(self) -> int:
         """How many leases the worker must get now."""
-        return min(self.credits, len(self.ready())) if self.connected else 0
+        return min(self.credits, len(self.ready())) if self.connected and not self.silent else 0
 
     def beat(self, left_out: str = "") -> None:
         """The worker names all that it holds but for one job, which is lost if it was named before."""
+        self.silent = False
         for job_id, lease in list(self.leases.items()):
             if job_id != left_out:
                 lease.expires_at, lease.seen = self._clock.monotonic() + LEASE_SECONDS, True
@@ -107,7 +126,7 @@ class Model:
 
     def leave(self) -> None:
         """The worker's stream broke, or the queue was restarted: its leases live on for the grace."""
-        self.connected, self.credits = False, 0
+        self.connected, self.silent, self.credits = False, False, 0
         for lease in self.leases.values():
             lease.expires_at, lease.seen = self._clock.monotonic() + GRACE_SECONDS, True
 
@@ -122,6 +141,7 @@ class Model:
         for job_id, lease in sorted(self.leases.items()):
             if lease.expires_at <= self._clock.monotonic():
                 ended.append((job_id, lease.token))
+                self.silent = self.connected
                 self.lose(job_id)
         for job in list(self.jobs.values()):
             if job.state is JobState.DEFERRED and job.not_before <= now:

@@ -15,7 +15,7 @@ def check(examples: int, steps: int) -> None:
 
 @pytest.mark.timeout(600)  # to make a failure small takes longer than to find it
 def test_the_queue_answers_as_its_model() -> None:
-    """Ensures that jobs, events, leases, pages, watches and pauses are as they must be after each step, over restarts too."""
+    """Ensures that jobs, events, leases, pages, watches, pauses and redrives are as they must be, over restarts too."""
     check(examples=20, steps=50)
 
 

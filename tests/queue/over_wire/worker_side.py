@@ -62,6 +62,7 @@ class WorkerSide:
         assert self._worker
         await self._worker.send(credit=work_pb2.Credit(jobs=jobs))
         self.model.credits += jobs
+        self.model.silent = False
         await self.hear()
 
     async def beat(self, left_out: str = "") -> None:
@@ -126,6 +127,7 @@ class WorkerSide:
     async def _say(self, **message: Any) -> None:
         assert self._worker
         await self._worker.send(**message)
+        self.model.silent = False
 
     async def _settled(self, *answers: tuple[Ref, str]) -> None:
         """The ends of leases are answered so: by a reason, or "" for those that count."""

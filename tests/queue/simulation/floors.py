@@ -27,7 +27,7 @@ class Floors:
         self._tiers = {tier.name: tier for tier in tiers}
         self._tolerance = tolerance_ms
         self._waiting: defaultdict[Key, dict[str, Job]] = defaultdict(dict)
-        self._running: Counter[tuple[str, str]] = Counter()
+        self._running: Counter[str] = Counter()
         self._behind: defaultdict[Key, float] = defaultdict(float)
 
     def restarted(self) -> None:
@@ -46,7 +46,7 @@ class Floors:
             self._grant(job, job.cost_ms, at)
         elif before.state is JobState.RUNNING and change.cost_ms is not None:
             self._grant(job, change.cost_ms - job.cost_ms, at)
-        self._running[job.tier, job.account_id] += (job.state is JobState.RUNNING) - (before.state is JobState.RUNNING)
+        self._running[job.account_id] += (job.state is JobState.RUNNING) - (before.state is JobState.RUNNING)
         self._waiting[job.tier, job.kind].pop(job.job_id, None)
         if job.state in WAITING:
             self.entered(job)
@@ -71,6 +71,6 @@ class Floors:
     def _eligible(self, key: Key, at: float) -> bool:
         running_max = self._tiers[key[0]].account_running_max
         return any(
-            job.not_before <= at and (running_max is None or self._running[job.tier, job.account_id] < running_max)
+            job.not_before <= at and (running_max is None or self._running[job.account_id] < running_max)
             for job in self._waiting[key].values()
         )

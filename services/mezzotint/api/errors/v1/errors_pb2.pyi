@@ -67,7 +67,9 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_STORAGE_FULL: _Reason.ValueType  # 21
     """RESOURCE_EXHAUSTED with RetryInfo. The disk or the store's size limit is full; nothing was accepted."""
     REASON_LIMIT_REACHED: _Reason.ValueType  # 22
-    """RESOURCE_EXHAUSTED. A fixed limit is reached, for example API keys an account; metadata "limit" holds it."""
+    """RESOURCE_EXHAUSTED. A fixed limit is reached, for example API keys an account; metadata "limit" holds it. A message of
+    more bytes than the server takes is refused by gRPC itself, with this code, no ErrorInfo, and both numbers in the text.
+    """
     REASON_LEASE_STALE: _Reason.ValueType  # 23
     """FAILED_PRECONDITION. The lease's fencing token is not the job's current one; its result was refused."""
     REASON_JOB_FINISHED: _Reason.ValueType  # 24
@@ -151,7 +153,9 @@ REASON_SERVER_OVERLOADED: Reason.ValueType  # 20
 REASON_STORAGE_FULL: Reason.ValueType  # 21
 """RESOURCE_EXHAUSTED with RetryInfo. The disk or the store's size limit is full; nothing was accepted."""
 REASON_LIMIT_REACHED: Reason.ValueType  # 22
-"""RESOURCE_EXHAUSTED. A fixed limit is reached, for example API keys an account; metadata "limit" holds it."""
+"""RESOURCE_EXHAUSTED. A fixed limit is reached, for example API keys an account; metadata "limit" holds it. A message of
+more bytes than the server takes is refused by gRPC itself, with this code, no ErrorInfo, and both numbers in the text.
+"""
 REASON_LEASE_STALE: Reason.ValueType  # 23
 """FAILED_PRECONDITION. The lease's fencing token is not the job's current one; its result was refused."""
 REASON_JOB_FINISHED: Reason.ValueType  # 24

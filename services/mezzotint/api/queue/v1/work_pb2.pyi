@@ -347,7 +347,7 @@ class Welcome(_message.Message):
 
     @_builtins.property
     def lease_duration(self) -> _duration_pb2.Duration:
-        """How long a lease lives without one."""
+        """How long a lease lives without one. A worker that lets one run out gets no more jobs before it is heard again."""
 
     @_builtins.property
     def held(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeaseRef]:
