@@ -38,6 +38,7 @@ def settings(data: Path, models: Path) -> InferenceSettings:
         default_model="tiny",
         threads=1,
         rows=8,
+        calls_held=1,
         queue_address="",
         drain_seconds=5,
     )

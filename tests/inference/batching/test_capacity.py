@@ -25,3 +25,14 @@ def test_nothing_is_free_while_decoding_lags_behind() -> None:
     assert capacity.free == 0
     capacity.end_decoding()
     assert told == [1]
+
+
+def test_there_are_slots_for_several_calls() -> None:
+    """More pictures can be held than one call has rows for, while decoding is held to those of one."""
+    capacity = Capacity(4, lambda: 2, calls=3)
+    assert capacity.slots == capacity.free == 3
+    capacity.take(4)
+    assert capacity.free == 1
+    for _ in range(3):
+        capacity.begin_decoding()
+    assert capacity.free == 0

@@ -52,6 +52,15 @@ def spec(**fields: object) -> bytes:
     return GenerationSpec(**{"prompt": "red heart", "seed": 7, **fields}).SerializeToString()  # type: ignore[arg-type]  # by name
 
 
+async def test_worker_asks_for_what_several_calls_have_room_for(settings: InferenceSettings, authority: Authority) -> None:
+    """With more calls held there are as many times the slots, and credits for all of them at once."""
+    async with working(settings.model_copy(update={"calls_held": 3}), authority) as queue:
+        talk = await queue.conversation()
+        assert (await talk.hear("hello")).slots == 12
+        talk.welcome(heartbeat_seconds=5)
+        assert (await talk.hear("credit")).jobs == 12
+
+
 async def test_job_is_drawn_stored_and_completed(queue: ScriptedQueue, settings: InferenceSettings) -> None:
     """A leased job reports each step, lies in the store before Complete, and its end frees a credit."""
     talk = await begin(queue)

@@ -6,12 +6,14 @@ from collections.abc import Callable
 class Capacity:
     """Counts the rows that unfinished pictures take, and the pictures between their last step and their pixels.
 
-    One call has `rows_max` rows, or fewer where `cap`, which is asked every time, says so.
+    One call has `rows_max` rows, or fewer where `cap`, which is asked every time, says so. There are slots for the rows of
+    `calls` calls: with more than one, who shares a call is chosen among more pictures than it has room for.
     """
 
-    def __init__(self, rows_max: int, cap: Callable[[], int] | None = None) -> None:
+    def __init__(self, rows_max: int, cap: Callable[[], int] | None = None, calls: int = 1) -> None:
         self._most = rows_max
         self._cap = cap
+        self._calls = calls
         self._rows = 0
         self._decoding = 0
         self._watchers: list[Callable[[], None]] = []
@@ -46,13 +48,17 @@ class Capacity:
 
     @property
     def slots(self) -> int:
-        """Pictures with guidance, which take two rows, that one call has room for; 1 at least."""
-        return max(1, self._rows_max // 2)
+        """Pictures with guidance, which take two rows, that there is room for; 1 at least."""
+        return max(1, self._places // 2)
 
     @property
     def free(self) -> int:
-        """Pictures with guidance, which take two rows, that could begin at once; 0 as well while decoding lags behind."""
-        return 0 if self.behind else max(0, self._rows_max - self._rows) // 2
+        """Pictures with guidance, which take two rows, that there is room for now; 0 as well while decoding lags behind."""
+        return 0 if self.behind else max(0, self._places - self._rows) // 2
+
+    @property
+    def _places(self) -> int:
+        return self._calls * self._rows_max
 
     @property
     def _rows_max(self) -> int:
