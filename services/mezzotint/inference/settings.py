@@ -44,8 +44,8 @@ class InferenceSettings(ServiceSettings):
     rows: int | None = Field(default=None, ge=2, le=256)
     """Rows of one call, measured or not. Not set: as many, up to `rows_max`, as let the device draw more in the same time."""
     calls_held: int = Field(default=3, ge=1, le=16)
-    """The worker has slots for the rows of so many calls. With more than one, short pictures and better tiers pass others; but what
-    it took it draws, even if another is idle by then."""
+    """The worker has slots for the rows of so many calls. With more than one, short pictures and better tiers pass others; but
+    what it took it draws, even if another is idle by then."""
     measure_again: bool = False
     """Measure that at this start, whatever is kept of earlier ones in `inference/curves.json` of the data folder."""
     waiting_max: int = Field(default=WAITING_MAX, ge=1, le=65536)
