@@ -4,7 +4,7 @@ Pure, for jobs of one kind: no clock, no randomness, no I/O. A job is added when
 lease ends.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mezzotint.queue.job import Job
 from mezzotint.queue.outlook import Outlook
@@ -37,12 +37,20 @@ class Scheduler:
         self._lend(job.tier)
         return found
 
-    def pick(self, now: float = 0.0) -> Job | None:
-        """The next job, at `now` in seconds since the epoch, from now on under way; None when none may be started."""
+    def ready_in(self, tiers: Collection[str] | None) -> list[str]:
+        """The tiers, of these or of all, of which a job could be picked now."""
+        return [tier for tier in self.lines.ready() if tiers is None or tier in tiers]
+
+    def pick(self, now: float = 0.0, tiers: Collection[str] | None = None) -> Job | None:
+        """The next job, at `now` in seconds since the epoch, from now on under way; None when none may be started.
+
+        With `tiers` it is one of theirs; the others are owed all the same what it costs.
+        """
         ready = self.lines.ready()
-        if not ready:
+        among = self.ready_in(tiers)
+        if not among:
             return None
-        tier = self._shares.choose(ready)
+        tier = self._shares.choose(among)
         job = self.lines.of(tier).pop(now)
         self._shares.charge(tier, job.cost_ms, ready, now)
         self._lend(tier)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
@@ -17,9 +17,10 @@ OUTBOX_MAX = 2048
 
 
 class Leased(Struct, frozen=True, gc=False):
-    """Jobs for the worker, with their payloads."""
+    """Jobs for the worker, with their payloads; `urgent` ones used no credit."""
 
     jobs: Sequence[tuple[Job, bytes]]
+    urgent: bool = False
 
 
 class Withdrawn(Struct, frozen=True, gc=False):
@@ -56,6 +57,7 @@ class Worker:
         self.slots = slots
         self.draining = False
         self.credits = 0
+        self.urgent, self.urgent_tiers = 0, frozenset[str]()
         self.starting = 0
         self.settling: Counter[LeaseRef] = Counter()
         self.closed = False
@@ -73,6 +75,10 @@ class Worker:
                 f"{self.credits} credits are unused and {jobs} more come; at most {CREDITS_MAX} may be unused"
             )
         self.credits += jobs
+
+    def urge(self, jobs: int, tiers: Collection[str]) -> None:
+        """The worker can take so many jobs of these tiers besides those of its credits, and no longer what it said before."""
+        self.urgent, self.urgent_tiers = jobs, frozenset(tiers)
 
     def send(self, message: Message) -> None:
         """Put a message on its way; dropped when the stream is over."""
