@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import time
@@ -12,20 +13,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mezzotint.api.images.v1.images_pb2 import GenerateImagesRequest
 from mezzotint.api.inference.v1 import generation_pb2, inference_pb2
 from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec, InputImage
 from mezzotint.api.queue.v1 import job_pb2
 from mezzotint.gateway import catalogue, spec
+from mezzotint.gateway.asked import asked_by
 from mezzotint.gateway.events import may_be_redriven
 from mezzotint.gateway.settings import GatewaySettings
 from mezzotint.gateway.uploads import KEPT_SECONDS, Uploads, keys_of, moved_out
+from mezzotint.inference.models.memory import MIB, resident_bytes
 from mezzotint.runtime.blobs import Blobs
 from mezzotint.runtime.errors import FieldInvalid, ImageNotFound
+from mezzotint.runtime.interceptors.access import Principal
 from tests.gateway.suite import Suite, to_end
 from tests.inference.given_pictures import encoded, gradient, right_half
 from tests.support.people import Person
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+CALLER = Principal("a", "key", "free", frozenset())
 IMAGE, MASK = InputImage(data=encoded(gradient())), InputImage(data=encoded(right_half()))
 
 
@@ -121,3 +127,29 @@ async def test_jobs_that_may_be_redriven_keep_their_pictures(failure_class: job_
     failed = job_pb2.Failed(failure=job_pb2.Failure(failure_class=failure_class))
     assert may_be_redriven(job_pb2.JobEvent(failed=failed)) == kept
     assert not may_be_redriven(job_pb2.JobEvent(succeeded=job_pb2.Succeeded()))
+
+
+async def test_nothing_of_a_message_is_kept() -> None:
+    """Ensures that what is asked for keeps no message's memory, and that pictures are hashed while the event loop goes on."""
+    data, turns = b"1" * (8 * MIB), 0
+
+    async def turning() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    others = asyncio.create_task(turning())
+    before, kept = resident_bytes(), []
+    for number in range(16):
+        request = GenerateImagesRequest(request_id=f"r{number}", spec=GenerationSpec(prompt="x", image=InputImage(data=data)))
+        turns = 0
+        asked = await asked_by(CALLER, request, lambda prefix: prefix)
+        assert turns
+        assert list(asked.inputs.values()) == [data]
+        asked.inputs.clear()
+        del request
+        kept.append(asked)
+    others.cancel()
+    assert resident_bytes() - before < 64 * MIB
+    assert len({asked.key for asked in kept}) == 16

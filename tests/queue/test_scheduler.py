@@ -52,6 +52,19 @@ def test_tiers_get_their_weights_and_no_less_than_their_minimum() -> None:
         assert work[name] / sum(work.values()) == pytest.approx(share, abs=0.005)
 
 
+def test_what_is_picked_of_some_tiers_is_owed_to_the_others() -> None:
+    """Ensures that urgent jobs come only of the tiers that are named, and that the others get their share of the next picks."""
+    scheduler = Scheduler(TIERS)
+    for tier in ("free", "pro"):
+        fill(scheduler, tier, "a", 300)
+    assert scheduler.pick(tiers={"plus", "enterprise"}) is None
+    urgent = granted((scheduler.pick(tiers={"plus", "pro"}) for _ in range(60)), "tier")
+    assert urgent == {"pro": 60_000}
+    assert granted((scheduler.pick() for _ in range(6)), "tier") == {"free": 6_000}
+    work = urgent + granted((scheduler.pick() for _ in range(234)), "tier")
+    assert work["pro"] / sum(work.values()) == pytest.approx(8 / 9, abs=0.04)
+
+
 def test_what_a_tier_does_not_use_is_lent() -> None:
     """Ensures that no capacity is kept for tiers without work, and that a tier that comes back gets its share from then on."""
     scheduler = Scheduler(TIERS)

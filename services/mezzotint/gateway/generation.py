@@ -14,18 +14,18 @@ from mezzotint.api.inference.v1 import generation_pb2
 from mezzotint.api.queue.v1 import job_pb2, queue_pb2
 from mezzotint.api.ratelimit.v1 import ratelimit_pb2
 from mezzotint.gateway import spec as specs
+from mezzotint.gateway.asked import Asked
 from mezzotint.gateway.catalogue import Catalogue
 from mezzotint.gateway.events import failure_of, may_be_redriven, response_of
 from mezzotint.gateway.jobs import FINAL, KIND, Jobs
 from mezzotint.gateway.quota import Quota, Reservation, exceeded
 from mezzotint.gateway.settings import GatewaySettings
 from mezzotint.gateway.settlement import Outcome, give_back, settle
-from mezzotint.gateway.uploads import Uploads, moved_out
+from mezzotint.gateway.uploads import Uploads
 from mezzotint.runtime import errors, logging
 from mezzotint.runtime.blobs import Blobs
 from mezzotint.runtime.clock import NewId
 from mezzotint.runtime.errors import JobFinished, JobNotFound, MezzotintError
-from mezzotint.runtime.interceptors.access import Principal
 
 log = logging.get(__name__)
 # A reader this far behind is not told of further steps until it has caught up.
@@ -59,18 +59,16 @@ class Generation:
     `limits` tells where the caller's limits stood, and `job_id` the job, once `events` gave its first event or raised.
     """
 
-    def __init__(self, caller: Principal, request: images_pb2.GenerateImagesRequest, ports: Ports) -> None:
+    def __init__(self, asked: Asked, ports: Ports) -> None:
         self.job_id = ""
         self.limits: Sequence[ratelimit_pb2.LimitStatus] = ()
-        self._caller = caller
+        self.key = asked.key
+        self._caller = asked.caller
         self._ports = ports
-        # Without one of the client's, one of our own: the gateway itself may have to ask the queue twice.
-        self._request_id = request.request_id or ports.new_id("req")
-        # Up to 16 MiB, which are not to stay in memory until the pictures are drawn; the message of a gRPC call does.
-        self._inputs = moved_out(request.spec, caller.account_id, self._request_id)
-        self._spec = specs.sealed(request.spec, caller.account_id, request.request_id, ports.randbelow)
-        # The same for a call and its retries, of one account and with one body.
-        self.key = specs.charge_id(caller.account_id, self._request_id, specs.payload(self._spec))
+        self._request_id = asked.request_id
+        # Up to 16 MiB, let go of once they are in the store.
+        self._inputs = asked.inputs
+        self._spec = asked.spec
         self._events: asyncio.Queue[Response | job_pb2.Succeeded | Exception] = asyncio.Queue()
         self._read = True
         self._wanted = True

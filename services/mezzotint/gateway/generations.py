@@ -8,6 +8,7 @@ from contextvars import copy_context
 from typing import Any
 
 from mezzotint.api.images.v1 import images_pb2
+from mezzotint.gateway.asked import Asked, asked_by
 from mezzotint.gateway.generation import Generation, Ports
 from mezzotint.runtime import calls
 from mezzotint.runtime.errors import ServerDraining, ServerOverloaded
@@ -29,16 +30,16 @@ class Generations:
         # How many readers each generation has: a retry may join one whose first reader has not been missed yet.
         self._heard: Counter[str] = Counter()
 
+    async def asked(self, caller: Principal, request: images_pb2.GenerateImagesRequest) -> Asked:
+        """What a message asks for, to be opened; the message is not needed any more. Raises ServerOverloaded, FieldInvalid."""
+        self._expect_room()
+        return await asked_by(caller, request, self._ports.new_id, self._ports.randbelow)
+
     @contextmanager
-    def open(self, caller: Principal, request: images_pb2.GenerateImagesRequest) -> Iterator[Generation]:
+    def open(self, asked: Asked) -> Iterator[Generation]:
         """A generation that runs. Leaving the block early cancels it, unless it is to be kept or somebody else listens."""
-        if len(self._tasks) >= self._ports.settings.generations_max:
-            raise ServerOverloaded(
-                f"this gateway follows {self._ports.settings.generations_max} generations already; try again in "
-                f"{RETRY_AFTER_SECONDS:g} s",
-                retry_after=RETRY_AFTER_SECONDS,
-            )
-        generation = Generation(caller, request, self._ports)
+        self._expect_room()
+        generation = Generation(asked, self._ports)
         self._spawn(generation.run())
         self._readers.add(generation)
         self._heard[generation.key] += 1
@@ -46,7 +47,7 @@ class Generations:
             yield generation
         finally:
             # No await in here: this runs also when the reader's task is cancelled or its generator collected.
-            self._leave(generation, keep=request.keep_on_disconnect)
+            self._leave(generation, keep=asked.keep)
 
     async def drain(self, draining: asyncio.Event) -> None:
         """Once `draining` is set, give readers most of the drain time, then ServerDraining. Nothing is cancelled."""
@@ -70,6 +71,14 @@ class Generations:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _expect_room(self) -> None:
+        if len(self._tasks) >= self._ports.settings.generations_max:
+            raise ServerOverloaded(
+                f"this gateway follows {self._ports.settings.generations_max} generations already; try again in "
+                f"{RETRY_AFTER_SECONDS:g} s",
+                retry_after=RETRY_AFTER_SECONDS,
+            )
 
     def _leave(self, generation: Generation, *, keep: bool) -> None:
         self._readers.discard(generation)

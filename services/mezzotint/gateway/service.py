@@ -26,7 +26,10 @@ class ImageService(images_pb2_grpc.ImageServiceServicer):
         self, request: images_pb2.GenerateImagesRequest, context: Context
     ) -> AsyncIterator[images_pb2.GenerateImagesResponse]:
         """Draw pictures and stream how it goes; leaving the block, however that happens, is hanging up."""
-        with self._generations.open(caller(), request) as generation:
+        asked = await self._generations.asked(caller(), request)
+        # With up to 16 MiB of pictures, and the call may be open for long.
+        del request
+        with self._generations.open(asked) as generation:
             async for event in generation.events():
                 yield event
 

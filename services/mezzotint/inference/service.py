@@ -29,7 +29,10 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         self, request: inference_pb2.GenerateRequest, context: Context
     ) -> AsyncIterator[inference_pb2.GenerateResponse]:
         """Draws pictures at once; the end of the call, whatever it is, ends the drawing."""
-        with closing(self._painter.paint(request.spec)) as painting:
+        painting = self._painter.paint(request.spec)
+        # With up to 16 MiB of pictures in it, of which the painting has a copy for as long as it needs them.
+        del request
+        with closing(painting):
             # A call that is cancelled while a response is on its way does not reach the handler.
             context.add_done_callback(lambda _: painting.close())  # type: ignore[arg-type]  # the stubs want a class of theirs
             async for event in painting:

@@ -20,4 +20,6 @@ async def build_worker(
     queue = await stack.enter_async_context(channel.connect(settings.queue_address, "queue", identity))
     name = settings.worker_id or stack.enter_context(worker_name(settings.data / "inference", clock.new_id))
     blobs = Blobs.open(settings.blobs_url, settings.data)
-    return Worker(QueueServiceStub(queue), name, painter, blobs, capacity, clock.SystemClock())
+    # Only there somebody makes way, and has it all when he goes on.
+    priorities = settings.priorities if settings.mode == "step" and settings.aside_max else None
+    return Worker(QueueServiceStub(queue), name, painter, blobs, capacity, clock.SystemClock(), priorities)

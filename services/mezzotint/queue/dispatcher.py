@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from mezzotint.queue import transitions
+from mezzotint.queue.assignment import by_credits, by_urgency
 from mezzotint.queue.background import Background
 from mezzotint.queue.job import Job, JobState, Transition
 from mezzotint.queue.kinds import Moment, Place
@@ -13,7 +14,7 @@ from mezzotint.queue.leases import LeaseRef, LeaseTable
 from mezzotint.queue.ledger import FULL_RETRY_SECONDS, Ledger
 from mezzotint.queue.roster import Roster
 from mezzotint.queue.waiting_room import WaitingRoom
-from mezzotint.queue.worker import LEASES_MAX, Leased, Worker
+from mezzotint.queue.worker import Leased, Worker
 from mezzotint.runtime.clock import Clock
 from mezzotint.runtime.errors import JobFinished, JobNotFound, LeaseStale, MezzotintError, StorageFull
 
@@ -80,31 +81,19 @@ class Dispatcher:
         moment = self._moment()
         if self.draining or moment.at < self._paused_until:
             return
-        batches: dict[Worker, list[Job]] = {}
-        free = [worker for worker in self._roster.all() if _can_take(worker, self._leases)]
-        while free:
-            worker = max(free, key=lambda each: each.credits)
-            job = self._room.pick(worker.kinds, moment)
-            if job is None:
-                free.remove(worker)
-                continue
-            worker.credits -= 1
-            worker.starting += 1
-            batches.setdefault(worker, []).append(job)
-            if not _can_take(worker, self._leases):
-                free.remove(worker)
+        for urgent, assign in ((False, by_credits), (True, by_urgency)):
+            for worker, jobs in assign(self._room, self._roster, self._leases, moment).items():
+                self._background.spawn(self._start_all(worker, jobs, urgent=urgent))
         self._room.observe(moment.at, self._roster.kinds())
-        for worker, jobs in batches.items():
-            self._background.spawn(self._start_all(worker, jobs))
 
-    async def _start_all(self, worker: Worker, jobs: Sequence[Job]) -> None:
+    async def _start_all(self, worker: Worker, jobs: Sequence[Job], *, urgent: bool) -> None:
         decide = partial(transitions.start, worker_id=worker.worker_id, now=self._clock.now())
         started = await self._ledger.start_all([job.job_id for job in jobs], decide)
         worker.starting -= len(jobs)
-        leased = []
+        leased = list[tuple[Job, bytes]]()
         for job, start in zip(jobs, started, strict=True):
             if isinstance(start, MezzotintError):
-                self._miss(worker, job, start)
+                self._miss(job, start)
             else:
                 leased.append(start)
         if worker.closed:
@@ -115,15 +104,16 @@ class Dispatcher:
         live = [
             (job, payload) for job, payload in leased if self._leases.holds(LeaseRef(job.job_id, job.token), worker.worker_id)
         ]
-        worker.credits += len(leased) - len(live)
+        unused = len(jobs) - len(live)
+        worker.credits += 0 if urgent else unused
+        worker.urgent += unused if urgent else 0
         if live:
-            worker.send(Leased(live))
-        if worker.credits:
+            worker.send(Leased(live, urgent))
+        if worker.credits or worker.urgent:
             self.wake()
 
-    def _miss(self, worker: Worker, job: Job, error: MezzotintError) -> None:
+    def _miss(self, job: Job, error: MezzotintError) -> None:
         """A picked job could not be leased: it was cancelled meanwhile, or there is no room on the disk."""
-        worker.credits += 1
         self._room.release(job, 0, self._clock.monotonic())
         if isinstance(error, StorageFull):
             self._room.enter(job, self._moment(), again=True)
@@ -161,9 +151,3 @@ class Dispatcher:
 
     def _moment(self) -> Moment:
         return Moment(self._clock.now(), self._clock.monotonic())
-
-
-def _can_take(worker: Worker, leases: LeaseTable) -> bool:
-    """The worker can be given a job."""
-    holds = leases.held(worker.worker_id) + worker.starting
-    return worker.credits > 0 and holds < LEASES_MAX and worker.takes_jobs

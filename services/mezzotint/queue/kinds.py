@@ -67,9 +67,9 @@ class Kind:
             return self.sidelines.of(job.tier).discard(job)
         return self.scheduler.discard(job)
 
-    def pick(self, moment: Moment) -> Job | None:
-        """The next job, from now on under way; None when none may be started."""
-        job = self.scheduler.pick(moment.at)
+    def pick(self, moment: Moment, tiers: Collection[str] | None = None) -> Job | None:
+        """The next job, of these tiers or of any, from now on under way; None when none may be started."""
+        job = self.scheduler.pick(moment.at, tiers)
         if job:
             self._granted_ms += job.cost_ms
             self._grants += 1

@@ -4,7 +4,7 @@ Pure, for jobs of one kind: no clock, no randomness, no I/O. A job is added when
 lease ends.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from mezzotint.queue.aging import recorded_since
 from mezzotint.queue.job import Job
@@ -45,12 +45,21 @@ class Scheduler:
         self._lend(job.tier)
         return found
 
-    def pick(self, now: float = 0.0) -> Job | None:
-        """The next job, at `now` in seconds, from now on under way; None when none may be started."""
+    def ready_in(self, tiers: Collection[str] | None) -> list[str]:
+        """The tiers, of these or of all, of which a job could be picked now."""
         ready = self.lines.ready()
-        if not ready:
+        return ready if tiers is None else [tier for tier in ready if tier in tiers]
+
+    def pick(self, now: float = 0.0, tiers: Collection[str] | None = None) -> Job | None:
+        """The next job, at `now` in seconds, from now on under way; None when none may be started.
+
+        With `tiers` it is one of theirs; the others are owed all the same what it costs.
+        """
+        ready = self.lines.ready()
+        among = ready if tiers is None else [tier for tier in ready if tier in tiers]
+        if not among:
             return None
-        tier = self._shares.choose(ready)
+        tier = self._shares.choose(among)
         job = self.lines.of(tier).pop(now)
         self._running.add(job.account_id)
         self._shares.charge(tier, job.cost_ms, ready, now)

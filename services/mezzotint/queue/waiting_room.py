@@ -49,13 +49,13 @@ class WaitingRoom:
         if for_good:
             self._steps.forget(job)
 
-    def pick(self, kinds: Collection[str], moment: Moment) -> Job | None:
-        """The next job for a worker of these kinds, from now on under way. Kinds with work take turns."""
-        ready = [kind for name in kinds if (kind := self.kinds.by_name.get(name)) and kind.scheduler.ready]
+    def pick(self, kinds: Collection[str], moment: Moment, tiers: Collection[str] | None = None) -> Job | None:
+        """The next job for a worker of these kinds, of these tiers or of any, from now on under way. Kinds take turns."""
+        ready = [kind for name in kinds if (kind := self.kinds.by_name.get(name)) and kind.scheduler.ready_in(tiers)]
         if not ready:
             return None
         self._turn += 1
-        job = ready[self._turn % len(ready)].pick(moment)
+        job = ready[self._turn % len(ready)].pick(moment, tiers)
         assert job, "a scheduler with ready jobs gives one"
         self._expiries.discard(job)
         self._deferral.started(job, moment)

@@ -18,9 +18,10 @@ LEASE_BYTES = 512
 
 def encode(messages: Sequence[Message]) -> Iterator[work_pb2.WorkResponse]:
     """Messages for the worker in their order; those of a kind that follow each other share one of the contract's."""
-    for kind, group in groupby(messages, type):
+    for (kind, urgent), group in groupby(messages, lambda each: (type(each), isinstance(each, Leased) and each.urgent)):
         if kind is Leased:
-            yield from encode_leases(chain.from_iterable(each.jobs for each in group if isinstance(each, Leased)))
+            jobs = chain.from_iterable(each.jobs for each in group if isinstance(each, Leased))
+            yield from encode_leases(jobs, urgent=urgent)
         elif kind is Settlement:
             settlements = [settlement_fields(each) for each in group if isinstance(each, Settlement)]
             yield work_pb2.WorkResponse(settled=work_pb2.Settled(settlements=settlements))
@@ -35,14 +36,15 @@ def encode_order(message: Message) -> work_pb2.WorkResponse:
     return work_pb2.WorkResponse(drain=work_pb2.Drain())
 
 
-def encode_leases(jobs: Iterable[tuple[Job, bytes]]) -> Iterator[work_pb2.WorkResponse]:
+def encode_leases(jobs: Iterable[tuple[Job, bytes]], *, urgent: bool = False) -> Iterator[work_pb2.WorkResponse]:
     """Leases with their payloads, no message much larger than LEASES_BYTES_MAX."""
     response, size = work_pb2.WorkResponse(), 0
     for job, payload in jobs:
         if size and size + len(payload) > LEASES_BYTES_MAX:
             yield response
             response, size = work_pb2.WorkResponse(), 0
-        response.leases.leases.add(ref=_ref_fields(job.job_id, job.token), job=fields_of(job), payload=payload)
+        ref = _ref_fields(job.job_id, job.token)
+        response.leases.leases.add(ref=ref, job=fields_of(job), payload=payload, urgent=urgent)
         size += len(payload) + LEASE_BYTES
     yield response
 

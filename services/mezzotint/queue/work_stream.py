@@ -85,6 +85,7 @@ class WorkStream:
                 heartbeat_interval=duration(self._floor.heartbeat_seconds),
                 lease_duration=duration(self._floor.keeper.lease_seconds),
                 held=[ref_message(ref) for ref in kept],
+                takes_urgent=True,
             )
         )
 
@@ -106,6 +107,9 @@ class WorkStream:
                 raise ProtocolViolation("Hello may be sent only once")
             case "credit":
                 worker.grant(request.credit.jobs)
+                self._floor.dispatcher.wake()
+            case "urgent":
+                worker.urge(request.urgent.jobs, request.urgent.tiers)
                 self._floor.dispatcher.wake()
             case "heartbeat":
                 self._floor.keeper.beat(worker, [ref_of(ref) for ref in request.heartbeat.held])

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
@@ -17,9 +17,10 @@ OUTBOX_MAX = 2048
 
 
 class Leased(Struct, frozen=True, gc=False):
-    """Jobs for the worker, with their payloads."""
+    """Jobs for the worker, with their payloads; `urgent` ones used no credit."""
 
     jobs: Sequence[tuple[Job, bytes]]
+    urgent: bool = False
 
 
 class Withdrawn(Struct, frozen=True, gc=False):
@@ -58,6 +59,7 @@ class Worker:
         self.silent = False
         """It let a lease run out and was not heard since: whatever it is sent may go nowhere."""
         self.credits = 0
+        self.urgent, self.urgent_tiers = 0, frozenset[str]()
         self.starting = 0
         self.settling: Counter[LeaseRef] = Counter()
         self.closed = False
@@ -76,6 +78,10 @@ class Worker:
             )
         self.silent = False
         self.credits += jobs
+
+    def urge(self, jobs: int, tiers: Collection[str]) -> None:
+        """The worker can take so many jobs of these tiers besides those of its credits, and no longer what it said before."""
+        self.urgent, self.urgent_tiers = jobs, frozenset(tiers)
 
     def send(self, message: Message) -> None:
         """Put a message on its way; dropped when the stream is over."""

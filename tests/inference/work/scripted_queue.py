@@ -51,16 +51,20 @@ class Conversation:
         """Send a message, named by its field of WorkResponse."""
         self._answers.put_nowait(work_pb2.WorkResponse(**message))
 
-    def welcome(self, *held: work_pb2.LeaseRef, heartbeat_seconds: float = 5) -> None:
+    def welcome(self, *held: work_pb2.LeaseRef, heartbeat_seconds: float = 5, takes_urgent: bool = False) -> None:
         """Answer Hello."""
         interval = Duration(nanos=round(heartbeat_seconds % 1 * 1e9), seconds=int(heartbeat_seconds))
-        self.say(welcome=work_pb2.Welcome(heartbeat_interval=interval, lease_duration=Duration(seconds=30), held=held))
+        welcome = work_pb2.Welcome(heartbeat_interval=interval, lease_duration=Duration(seconds=30), held=held)
+        welcome.takes_urgent = takes_urgent
+        self.say(welcome=welcome)
 
-    def lease(self, job_id: str, payload: bytes, token: int = 1, tier: str = "free") -> work_pb2.LeaseRef:
+    def lease(
+        self, job_id: str, payload: bytes, token: int = 1, tier: str = "free", *, urgent: bool = False
+    ) -> work_pb2.LeaseRef:
         """Hand out a job."""
         ref = work_pb2.LeaseRef(job_id=job_id, fencing_token=token)
         job = job_pb2.Job(job_id=job_id, account_id="account", tier=tier, kind="image.generate", attempt=token)
-        self.say(leases=work_pb2.Leases(leases=[work_pb2.Lease(ref=ref, job=job, payload=payload)]))
+        self.say(leases=work_pb2.Leases(leases=[work_pb2.Lease(ref=ref, job=job, payload=payload, urgent=urgent)]))
         return ref
 
     def settle(self, *ended: work_pb2.LeaseRef, accepted: bool = True, reason: str = "") -> None:

@@ -248,3 +248,61 @@ async def test_stop_hands_back_what_it_cannot_finish(settings: InferenceSettings
             assert (await talk.hear("hand_back")).lease == running
             await talk.ended()
             await closing
+
+
+async def full(queue: ScriptedQueue, *, takes_urgent: bool = True) -> Conversation:
+    """A stream of a worker all of whose slots are taken by long free jobs."""
+    talk = await queue.conversation()
+    await talk.hear("hello")
+    talk.welcome(heartbeat_seconds=0.05, takes_urgent=takes_urgent)
+    assert (await talk.hear("credit")).jobs == 4
+    for number in range(4):
+        talk.lease(f"free_{number}", spec(model="slow", steps=100))
+    return talk
+
+
+async def test_urgent_jobs_take_the_slots_of_free_ones(settings: InferenceSettings, models: Path, authority: Authority) -> None:
+    """A full worker asks for jobs of better tiers, as many as free ones hold slots, and draws them before those."""
+    write_tiny_model(models / "slow", work=40)
+    async with working(settings, authority) as queue:
+        talk = await full(queue)
+        said = await talk.hear("urgent")
+        while said.jobs < 4:
+            said = await talk.hear("urgent")
+        assert list(said.tiers) == ["enterprise", "plus", "pro"]
+        talk.lease("paid", spec(model="slow", steps=4), tier="pro", urgent=True)
+        assert (await talk.hear("urgent")).jobs == 3
+        assert (await talk.completion()).lease.job_id == "paid"
+        # No credit came of it: the slot goes back to the one who made way, who is drawn to the end.
+        assert {(await talk.completion()).lease.job_id for _ in range(4)} == {f"free_{number}" for number in range(4)}
+
+
+async def test_an_older_queue_is_told_nothing_of_urgent_jobs(
+    settings: InferenceSettings, models: Path, authority: Authority
+) -> None:
+    """A queue that does not say that it understands them gets no message that it would end the stream for."""
+    write_tiny_model(models / "slow", work=5)
+    async with working(settings, authority) as queue:
+        talk = await full(queue, takes_urgent=False)
+        said = set()
+        while "completions" not in said:
+            message = await asyncio.wait_for(talk.said.get(), 20)
+            assert message is not None
+            said.add(message.WhichOneof("message"))
+        assert "urgent" not in said
+
+
+@pytest.mark.parametrize("change", [{"mode": "request"}, {"aside_max": 0}])
+async def test_where_nobody_makes_way_nothing_is_urgent(
+    settings: InferenceSettings, models: Path, authority: Authority, change: dict[str, object]
+) -> None:
+    """In modes where a picture keeps its slot, and where none may be put aside, the worker asks by its free slots alone."""
+    write_tiny_model(models / "slow", work=5)
+    async with working(settings.model_copy(update=change), authority) as queue:
+        talk = await full(queue)
+        said = set()
+        while "completions" not in said:
+            message = await asyncio.wait_for(talk.said.get(), 20)
+            assert message is not None
+            said.add(message.WhichOneof("message"))
+        assert "urgent" not in said

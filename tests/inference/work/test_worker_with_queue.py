@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mezzotint.api.queue.v1.queue_pb2_grpc import QueueServiceAsyncStub
 
 GUARD_SECONDS = 20
+# Pictures with guidance that a call of eight rows has room for.
+SLOTS = 4
 
 
 @dataclass
@@ -37,11 +39,11 @@ class Pair:
     queue: QueueServiceAsyncStub
     relay: Relay
 
-    async def enqueue(self, request_id: str, **fields: Any) -> str:
+    async def enqueue(self, request_id: str, tier: str = "free", **fields: Any) -> str:
         """Enqueue a job and return its id."""
         payload = GenerationSpec(**{"prompt": "red heart", **fields}).SerializeToString()
         job = queue_pb2.NewJob(
-            request_id=request_id, account_id="account", tier="free", kind="image.generate", payload=payload, cost_ms=100
+            request_id=request_id, account_id="account", tier=tier, kind="image.generate", payload=payload, cost_ms=100
         )
         return (await calls.call(self.queue.EnqueueJob, queue_pb2.EnqueueJobRequest(job=job))).job.job_id
 
@@ -131,3 +133,18 @@ async def test_many_jobs_share_the_slots(pair: Pair) -> None:
     jobs = [await pair.enqueue(f"job {i}", steps=5, guidance=1.0 + i % 2) for i in range(24)]
     ended = await asyncio.gather(*(pair.until(job_id, "succeeded") for job_id in jobs))
     assert len(ended) == 24
+
+
+async def test_a_paid_job_takes_the_slot_of_a_free_one(pair: Pair) -> None:
+    """While free pictures fill the worker, a paid job is leased and drawn, and the free ones are drawn to their end."""
+    free = [await pair.enqueue(f"free {i}", model="slow", steps=80) for i in range(SLOTS)]
+    for job_id in free:
+        await pair.until(job_id, "progress")
+    waiting = await pair.enqueue("free too", steps=4)
+    paid = await pair.enqueue("paid", tier="pro", model="slow", steps=4)
+    assert (await pair.until(paid, "succeeded")).result
+    asked = [queue_pb2.GetJobRequest(job_id=job_id) for job_id in (*free, waiting)]
+    states = [(await pair.queue.GetJob(each)).job.state for each in asked]
+    assert states == [*[job_pb2.JOB_STATE_RUNNING] * SLOTS, job_pb2.JOB_STATE_QUEUED]
+    for job_id in (*free, waiting):
+        assert (await pair.until(job_id, "succeeded")).result

@@ -41,9 +41,12 @@ def routes(parts: Parts) -> APIRouter:
             asked, spec = await asked_in(form, kind)
         message = images_pb2.GenerateImagesRequest(request_id=request.headers.get(IDEMPOTENCY_KEY, ""), spec=spec)
         validate(message)
+        wanted = await parts.generations.asked(caller, message)
+        # With the pictures' bytes, which are not to lie in memory until new ones are drawn.
+        del spec, message
         if asked.stream:
-            return EventStream(parts, caller, asked, message)
-        return await while_connected(request.receive, whole(parts, caller, request, asked, message))
+            return EventStream(parts, asked, wanted)
+        return await while_connected(request.receive, whole(parts, request, asked, wanted))
 
     @router.post(
         "/v1/images/edits", summary="Draw a picture anew, whole or in part", openapi_extra=body_of(EditRequest, "mask")

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mezzotint.api.images.v1 import images_pb2
+from mezzotint.gateway.asked import Asked
 from mezzotint.gateway.http import wire
 from mezzotint.gateway.http.connection import read_body, while_connected
 from mezzotint.gateway.http.errors import HttpError
@@ -17,7 +18,6 @@ from mezzotint.gateway.http.schema import ImageRequest, parsed, spec_of
 from mezzotint.gateway.http.stream import EventStream
 from mezzotint.gateway.http.waiting import seconds_to_wait, too_slow
 from mezzotint.runtime.errors import ImageNotFound
-from mezzotint.runtime.interceptors.access import Principal
 from mezzotint.runtime.interceptors.validation import validate
 
 IDEMPOTENCY_KEY = "idempotency-key"
@@ -36,9 +36,10 @@ def routes(parts: Parts) -> APIRouter:
         asked = parsed(await read_body(request))
         message = images_pb2.GenerateImagesRequest(request_id=request.headers.get(IDEMPOTENCY_KEY, ""), spec=spec_of(asked))
         validate(message)
+        wanted = await parts.generations.asked(caller, message)
         if asked.stream:
-            return EventStream(parts, caller, asked, message)
-        return await while_connected(request.receive, whole(parts, caller, request, asked, message))
+            return EventStream(parts, asked, wanted)
+        return await while_connected(request.receive, whole(parts, request, asked, wanted))
 
     @router.get("/v1/images/{generation_id}/{index}", summary="One finished picture")
     async def image(request: Request, generation_id: str, index: str) -> Response:
@@ -58,13 +59,11 @@ def routes(parts: Parts) -> APIRouter:
     return router
 
 
-async def whole(
-    parts: Parts, caller: Principal, request: Request, asked: ImageRequest, message: images_pb2.GenerateImagesRequest
-) -> Response:
+async def whole(parts: Parts, request: Request, asked: ImageRequest, wanted: Asked) -> Response:
     """All pictures in one answer."""
     images, finished = [], images_pb2.Finished()
     seconds = seconds_to_wait(request, parts.settings)
-    with parts.generations.open(caller, message) as generation:
+    with parts.generations.open(wanted) as generation:
         try:
             async with asyncio.timeout(seconds):
                 async for event in generation.events():

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mezzotint.api.images.v1 import images_pb2
+from mezzotint.gateway.asked import Asked
 from mezzotint.gateway.generation import Generation
 from mezzotint.gateway.http import wire
 from mezzotint.gateway.http.connection import while_connected
@@ -20,7 +21,6 @@ from mezzotint.gateway.http.schema import ImageRequest
 from mezzotint.gateway.http.waiting import too_slow
 from mezzotint.runtime import logging
 from mezzotint.runtime.errors import Internal, MezzotintError
-from mezzotint.runtime.interceptors.access import Principal
 
 log = logging.get(__name__)
 # A client that takes nothing for this long is gone.
@@ -33,12 +33,11 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, parts: Parts, caller: Principal, asked: ImageRequest, message: images_pb2.GenerateImagesRequest) -> None:
+    def __init__(self, parts: Parts, asked: ImageRequest, wanted: Asked) -> None:
         super().__init__()
         self._parts = parts
-        self._caller = caller
         self._asked = asked
-        self._message = message
+        self._wanted = wanted
         self._seconds = parts.settings.http_stream_seconds_max
         self._sending = asyncio.Lock()
         self._previews: Counter[int] = Counter()
@@ -53,7 +52,7 @@ class EventStream(Response):
                 raise
 
     async def _serve(self, scope: Scope, send: Send) -> None:
-        with self._parts.generations.open(self._caller, self._message) as generation:
+        with self._parts.generations.open(self._wanted) as generation:
             async with aclosing(generation.events()) as events:
                 try:
                     async with asyncio.timeout(self._seconds):

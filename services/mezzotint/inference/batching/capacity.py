@@ -42,6 +42,11 @@ class Capacity:
         self._tell()
 
     @property
+    def over(self) -> int:
+        """Rows that unfinished pictures take beyond those there are slots for."""
+        return max(0, self._rows - self._places)
+
+    @property
     def behind(self) -> int:
         """Pictures between their last step and their pixels, beyond as many as one call has rows: decoding lags by these."""
         return max(0, self._decoding - self._rows_max)

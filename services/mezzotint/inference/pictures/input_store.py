@@ -10,6 +10,7 @@ from mezzotint.runtime.errors import FieldInvalid, ImageNotFound
 
 # Requests whose pictures are fetched and decoded at once; the others wait, so that no more than these lie in memory.
 READING_MAX = 4
+PICTURES = ("image", "mask")
 InPool = Callable[[Callable[[], ImageInput]], Awaitable[ImageInput]]
 
 
@@ -43,9 +44,11 @@ class InputStore:
 
 def without_pictures(spec: GenerationSpec) -> GenerationSpec:
     """A request without the bytes of the pictures that came with it: what its reader knows, and what may be kept for long."""
+    # Not a copy with the bytes taken out: a message keeps the memory of what was once in it.
     told = GenerationSpec()
-    told.CopyFrom(spec)
-    for field in ("image", "mask"):
-        if told.HasField(field):
-            getattr(told, field).data = b""
+    for field, value in spec.ListFields():
+        if field.name in PICTURES:
+            getattr(told, field.name).data = b""
+        else:
+            setattr(told, field.name, value)
     return told

@@ -78,6 +78,11 @@ class Painting:
     def __aiter__(self) -> AsyncIterator[Event]:
         return aiter(self._events)
 
+    @property
+    def standing(self) -> tuple[int, int]:
+        """Its priority, lower ones go first, and the rows of a call that its unfinished pictures take."""
+        return self._priority, self._rows_left
+
     def joined(self) -> None:
         """One of the pictures has a slot."""
         if not self.has_slot:

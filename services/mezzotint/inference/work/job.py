@@ -55,6 +55,11 @@ class HeldJob:
             self._task = asyncio.create_task(self._follow(self._painting))
 
     @property
+    def standing(self) -> tuple[int, int]:
+        """See Painting; (0, 0) once it has ended."""
+        return self._painting.standing if self._painting is not None and self.outcome is None else (0, 0)
+
+    @property
     def touched(self) -> bool:
         """Whether a step was made or is about to be."""
         return self._painting is not None and self._painting.has_slot

@@ -19,17 +19,23 @@ if TYPE_CHECKING:
 WELCOME_SECONDS_MAX = 10
 # From the contract: credits not used yet.
 CREDITS_MAX = 1024
+# From the contract: tiers that urgent jobs are of.
+TIERS_MAX = 64
 
 
 class WorkStream:
     """A stream of one worker. Sending never waits; unread progress is replaced by newer progress.
 
-    `credits` were granted and are not used; `draining` is set once the queue wants no more of the worker on this stream.
+    `credits` were granted and are not used; `draining` is set once the queue wants no more of the worker on this stream,
+    `takes_urgent` when it understands Urgent.
     """
 
     def __init__(self) -> None:
         self.credits = 0
         self.draining = False
+        self.takes_urgent = False
+        # What the queue was told last of urgent jobs, unless it may have used it since.
+        self._urgent: tuple[int, tuple[str, ...]] | None = (0, ())
         self._out: Mailbox[work_pb2.WorkRequest] = Mailbox()
 
     async def open(self, stub: QueueServiceAsyncStub, hello: work_pb2.Hello) -> AsyncGenerator[work_pb2.WorkResponse, None]:
@@ -52,6 +58,20 @@ class WorkStream:
         if jobs > 0:
             self.credits += jobs
             self._send(credit=work_pb2.Credit(jobs=jobs))
+
+    def leased(self, *, urgent: bool) -> None:
+        """The queue sent a job: for a credit, or as one of the urgent ones, of which it has to be told again."""
+        if urgent:
+            self._urgent = None
+        else:
+            self.credits = max(0, self.credits - 1)
+
+    def urge(self, jobs: int, tiers: tuple[str, ...]) -> None:
+        """Let the queue send so many jobs of these tiers besides; said again when it has changed."""
+        jobs, tiers = min(jobs, CREDITS_MAX), tiers[:TIERS_MAX]
+        if self.takes_urgent and (jobs, tiers) != self._urgent:
+            self._urgent = (jobs, tiers)
+            self._out.put(work_pb2.WorkRequest(urgent=work_pb2.Urgent(jobs=jobs, tiers=tiers)), replaces="urgent")
 
     def heartbeat(self, held: Iterable[work_pb2.LeaseRef]) -> None:
         """Say that the worker lives and works on `held`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from mezzotint.inference.pictures.painter import Painter
 from mezzotint.inference.work.held import HeldJobs
 from mezzotint.inference.work.job import HeldJob
 from mezzotint.inference.work.stream import WorkStream
+from mezzotint.inference.work.urgency import urgent
 from mezzotint.runtime import logging
 from mezzotint.runtime.blobs import Blobs
 from mezzotint.runtime.clock import Clock
@@ -37,10 +39,20 @@ SETTLE_SECONDS = 1.0
 
 
 class Worker:
-    """One worker of the queue. `run` until cancelled; `drain` before that to lose no work."""
+    """One worker of the queue. `run` until cancelled; `drain` before that to lose no work.
+
+    `priorities` are those of tiers, if pictures of the better ones may take the slots of others.
+    """
 
     def __init__(
-        self, stub: QueueServiceAsyncStub, worker_id: str, painter: Painter, blobs: Blobs, capacity: Capacity, clock: Clock
+        self,
+        stub: QueueServiceAsyncStub,
+        worker_id: str,
+        painter: Painter,
+        blobs: Blobs,
+        capacity: Capacity,
+        clock: Clock,
+        priorities: Mapping[str, int] | None = None,
     ) -> None:
         self._stub = stub
         self._id = worker_id
@@ -48,6 +60,7 @@ class Worker:
         self._blobs = blobs
         self._capacity = capacity
         self._clock = clock
+        self._priorities = priorities or {}
         self._held = HeldJobs()
         self._stream: WorkStream | None = None
         self._stopping = self._stopped = False
@@ -101,6 +114,7 @@ class Worker:
             case "leases":
                 for lease in response.leases.leases:
                     self._take(lease)
+                self._grant()
             case "cancel":
                 self._held.drop(response.cancel.lease, "cancelled")
             case "settled":
@@ -114,6 +128,7 @@ class Worker:
         self._held.keep_only(welcome.held)
         log.info("the queue welcomed this worker", worker_id=self._id, held=len(self._held))
         self._stream, self._backoff = stream, BACKOFF_SECONDS_MIN
+        stream.takes_urgent = welcome.takes_urgent
         for job in self._held:
             if job.outcome is not None:
                 stream.end(job.outcome)
@@ -131,7 +146,7 @@ class Worker:
         """Begin a leased job."""
         stream = self._stream
         assert stream is not None, "a lease came without a stream"
-        stream.credits = max(0, stream.credits - 1)
+        stream.leased(urgent=lease.urgent)
         waited = self._clock.now() - lease.job.created_at.ToNanoseconds() / 1e9
         metrics.QUEUE_WAIT_SECONDS.labels(lease.job.tier).observe(max(0.0, waited))
         job = HeldJob(lease, self._blobs, self._report, self._ended)
@@ -151,9 +166,11 @@ class Worker:
             self._stream.end(job.outcome)
 
     def _grant(self) -> None:
-        """Ask for as many jobs as could begin at once."""
+        """Ask for as many jobs as could begin at once, and for urgent ones that others could make way for."""
         if self._stream is not None and not self._stopping and not self._stream.draining:
             self._stream.grant(self._capacity.free - self._stream.credits)
+            standing = () if self._capacity.behind else (job.standing for job in self._held)
+            self._stream.urge(*urgent(standing, self._capacity.over, self._priorities))
 
     async def _wind_down(self, seconds: float) -> None:
         """Hand back what has not begun, finish the rest in `seconds` or hand it back too, and end the stream."""

@@ -88,7 +88,9 @@ class Pipeline(grpc.aio.ServerInterceptor):
             return grpc.unary_unary_rpc_method_handler(behavior, response_serializer=serializer)
         if handler.unary_stream:
             behavior = self._streaming(method, handler.unary_stream, decode)
-            return grpc.unary_stream_rpc_method_handler(behavior, response_serializer=serializer)
+            # The same on the wire. Of a stream's messages gRPC keeps none; that of a call with one it would keep, whole, to the
+            # call's end: megabytes of pictures for as long as they wait to be drawn.
+            return grpc.stream_stream_rpc_method_handler(behavior, response_serializer=serializer)
         assert handler.stream_stream, f"{method}: the contract has no RPC of this kind"
         behavior = self._bidirectional(method, handler.stream_stream, decode)
         return grpc.stream_stream_rpc_method_handler(behavior, response_serializer=serializer)
@@ -113,9 +115,10 @@ class Pipeline(grpc.aio.ServerInterceptor):
         return handle
 
     def _streaming(self, method: str, behavior: Any, decode: Decode) -> Any:
-        async def handle(raw: bytes, context: Any) -> AsyncIterator[Any]:
-            def responses(call: Call) -> Any:
-                return behavior(self._receive(call, decode(raw)), context)
+        async def handle(raws: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
+            async def responses(call: Call) -> Any:
+                # No name holds the message here: once the handler lets go of it, it is gone.
+                return behavior(self._receive(call, decode(await only(context))), context)
 
             async for response in self._stream(method, context, responses):
                 yield response
@@ -128,7 +131,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 async for raw in raws:
                     yield self._receive(call, decode(raw))
 
-            def responses(call: Call) -> Any:
+            async def responses(call: Call) -> Any:
                 return behavior(requests(call), context)
 
             async for response in self._stream(method, context, responses):
@@ -136,11 +139,11 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
         return handle
 
-    async def _stream(self, method: str, context: Any, responses: Callable[[Call], Any]) -> AsyncIterator[Any]:
+    async def _stream(self, method: str, context: Any, responses: Callable[[Call], Awaitable[Any]]) -> AsyncIterator[Any]:
         call = open_call(method, context)
         try:
             await self._enter(call)
-            async with aclosing(responses(call)) as each:
+            async with aclosing(await responses(call)) as each:
                 async for response in each:
                     yield response
         except BaseException as error:
@@ -166,6 +169,15 @@ class Pipeline(grpc.aio.ServerInterceptor):
         for receive in self._receivers:
             receive(call, message)
         return message
+
+
+async def only(context: Any) -> bytes:
+    """The one request of a call. Raises FieldInvalid when there is none."""
+    raw = await context.read()
+    if raw is grpc.aio.EOF:
+        raise FieldInvalid("the call ended without its request")
+    found: bytes = raw
+    return found
 
 
 def _decoder(deserializer: Callable[[bytes], Any] | None) -> Decode:

@@ -27,7 +27,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from mezzotint.api.queue.v1 import job_pb2 as mezzotint_dot_api_dot_queue_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!mezzotint/api/queue/v1/work.proto\x12\x16mezzotint.api.queue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a mezzotint/api/queue/v1/job.proto\"\x94\x01\n\x05Hello\x12\x1c\n\tworker_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x05kinds\x18\x02 \x03(\tB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x10\x12\x39\n\x04held\x18\x03 \x03(\x0b\x32 .mezzotint.api.queue.v1.LeaseRefB\t\xbaH\x06\x92\x01\x03\x10\x80\x08\x12\x17\n\x05slots\x18\x04 \x01(\rB\x08\xbaH\x05*\x03\x18\x80\x08\"\"\n\x06\x43redit\x12\x18\n\x04jobs\x18\x01 \x01(\rB\n\xbaH\x07*\x05\x18\x80\x08(\x01\"<\n\x08LeaseRef\x12\x19\n\x06job_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x15\n\rfencing_token\x18\x02 \x01(\x04\"F\n\tHeartbeat\x12\x39\n\x04held\x18\x01 \x03(\x0b\x32 .mezzotint.api.queue.v1.LeaseRefB\t\xbaH\x06\x92\x01\x03\x10\x80\x08\"\x85\x01\n\x0eProgressReport\x12\x37\n\x05lease\x18\x01 \x01(\x0b\x32 .mezzotint.api.queue.v1.LeaseRefB\x06\xbaH\x03\xc8\x01\x01\x12:\n\x08progress\x18\x02 \x01(\x0b\x32 .mezzotint.api.queue.v1.ProgressB\x06\xbaH\x03\xc8\x01\x01\"o\n\x08\x43omplete\x12\x37\n\x05lease\x18\x01 \x01(\x0b\x32 .mezzotint.api.queue.v1.LeaseRefB\x06\xbaH\x03\xc8\x01\x01\x12\x19\n\x06result\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80\x04\x12\x0f\n\x07\x63ost_ms\x18\x03 \x01(\x04\"Q\n\x0b\x43ompletions\x12\x42\n\x0b\x63ompletions\x18\x01 \x03(\x0b\x32 .mezzotint.api.queue.v1.CompleteB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\"y\n\x04\x46\x61il\x12\x37\n\x05lease\x18\x01 \x01(\x0b\x32 .mezzotint.api.queue.v1.LeaseRefB\x06\xbaH\x03\xc8\x01\x01\x12\x38\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1f.mezzotint.api.queue.v1.FailureB\x06\xbaH\x03\xc8\x01\x01\"C\n\x08HandBack\x12\x37\n\x05lease\x18\x01 \x01(\x0b\x32 .mezzotint.api.queue.v1.LeaseRefB\x06\xbaH\x03\xc8\x01\x01\"\x96\x03\n\x0bWorkRequest\x12.\n\x05hello\x18\x01 \x01(\x0b\x32\x1d.mezzotint.api.queue.v1.HelloH\x00\x12\x30\n\x06\x63redit\x18\x02 \x01(\x0b\x32\x1e.mezzotint.api.queue.v1.CreditH\x00\x12\x36\n\theartbeat\x18\x03 \x01(\x0b\x32!.mezzotint.api.queue.v1.HeartbeatH\x00\x12:\n\x08progress\x18\x04 \x01(\x0b\x32&.mezzotint.api.queue.v1.ProgressReportH\x00\x12:\n\x0b\x63ompletions\x18\x05 \x01(\x0b\x32#.mezzotint.api.queue.v1.CompletionsH\x00\x12,\n\x04\x66\x61il\x18\x06 \x01(\x0b\x32\x1c.mezzotint.api.queue.v1.FailH\x00\x12\x35\n\thand_back\x18\x07 \x01(\x0b\x32 .mezzotint.api.queue.v1.HandBackH\x00\x42\x10\n\x07message\x12\x05\xbaH\x02\x08\x01\"\xa3\x01\n\x07Welcome\x12\x35\n\x12heartbeat_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0elease_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x04held\x18\x03 \x03(\x0b\x32 .mezzotint.api.queue.v1.LeaseRef\"q\n\x05Lease\x12-\n\x03ref\x18\x01 \x01(\x0b\x32 .mezzotint.api.queue.v1.LeaseRef\x12(\n\x03job\x18\x02 \x01(\x0b\x32\x1b.mezzotint.api.queue.v1.Job\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\"7\n\x06Leases\x12-\n\x06leases\x18\x01 \x03(\x0b\x32\x1d.mezzotint.api.queue.v1.Lease\"N\n\x0b\x43\x61ncelLease\x12/\n\x05lease\x18\x01 \x01(\x0b\x32 .mezzotint.api.queue.v1.LeaseRef\x12\x0e\n\x06reason\x18\x02 \x01(\t\"_\n\nSettlement\x12/\n\x05lease\x18\x01 \x01(\x0b\x32 .mezzotint.api.queue.v1.LeaseRef\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"B\n\x07Settled\x12\x37\n\x0bsettlements\x18\x01 \x03(\x0b\x32\".mezzotint.api.queue.v1.Settlement\"\x07\n\x05\x44rain\"\x9a\x02\n\x0cWorkResponse\x12\x32\n\x07welcome\x18\x01 \x01(\x0b\x32\x1f.mezzotint.api.queue.v1.WelcomeH\x00\x12\x30\n\x06leases\x18\x02 \x01(\x0b\x32\x1e.mezzotint.api.queue.v1.LeasesH\x00\x12\x35\n\x06\x63\x61ncel\x18\x03 \x01(\x0b\x32#.mezzotint.api.queue.v1.CancelLeaseH\x00\x12\x32\n\x07settled\x18\x04 \x01(\x0b\x32\x1f.mezzotint.api.queue.v1.SettledH\x00\x12.\n\x05\x64rain\x18\x05 \x01(\x0b\x32\x1d.mezzotint.api.queue.v1.DrainH\x00\x42\t\n\x07messageb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!mezzotint/api/queue/v1/work.proto\x12\x16mezzotint.api.queue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a mezzotint/api/queue/v1/job.proto\"\x94\x01\n\x05Hello\x12\x1c\n\tworker_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x05kinds\x18\x02 \x03(\tB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x10\x12\x39\n\x04held\x18\x03 \x03(\x0b\x32 .mezzotint.api.queue.v1.LeaseRefB\t\xbaH\x06\x92\x01\x03\x10\x80\x08\x12\x17\n\x05slots\x18\x04 \x01(\rB\x08\xbaH\x05*\x03\x18\x80\x08\"\"\n\x06\x43redit\x12\x18\n\x04jobs\x18\x01 \x01(\rB\n\xbaH\x07*\x05\x18\x80\x08(\x01\"A\n\x06Urgent\x12\x16\n\x04jobs\x18\x01 \x01(\rB\x08\xbaH\x05*\x03\x18\x80\x08\x12\x1f\n\x05tiers\x18\x02 \x03(\tB\x10\xbaH\r\x92\x01\n\x10@\"\x06r\x04\x10\x01\x18@\"<\n\x08LeaseRef\x12\x19\n\x06job_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x15\n\rfencing_token\x18\x02 \x01(\x04\"F\n\tHeartbeat\x12\x39\n\x04held\x18\x01 \x03(\x0b\x32 .mezzotint.api.queue.v1.LeaseRefB\t\xbaH\x06\x92\x01\x03\x10\x80\x08\"\x85\x01\n\x0eProgressReport\x12\x37\n\x05lease\x18\x01 \x01(\x0b\x32 .mezzotint.api.queue.v1.LeaseRefB\x06\xbaH\x03\xc8\x01\x01\x12:\n\x08progress\x18\x02 \x01(\x0b\x32 .mezzotint.api.queue.v1.ProgressB\x06\xbaH\x03\xc8\x01\x01\"o\n\x08\x43omplete\x12\x37\n\x05lease\x18\x01 \x01(\x0b\x32 .mezzotint.api.queue.v1.LeaseRefB\x06\xbaH\x03\xc8\x01\x01\x12\x19\n\x06result\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80\x04\x12\x0f\n\x07\x63ost_ms\x18\x03 \x01(\x04\"Q\n\x0b\x43ompletions\x12\x42\n\x0b\x63ompletions\x18\x01 \x03(\x0b\x32 .mezzotint.api.queue.v1.CompleteB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\"y\n\x04\x46\x61il\x12\x37\n\x05lease\x18\x01 \x01(\x0b\x32 .mezzotint.api.queue.v1.LeaseRefB\x06\xbaH\x03\xc8\x01\x01\x12\x38\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1f.mezzotint.api.queue.v1.FailureB\x06\xbaH\x03\xc8\x01\x01\"C\n\x08HandBack\x12\x37\n\x05lease\x18\x01 \x01(\x0b\x32 .mezzotint.api.queue.v1.LeaseRefB\x06\xbaH\x03\xc8\x01\x01\"\xc8\x03\n\x0bWorkRequest\x12.\n\x05hello\x18\x01 \x01(\x0b\x32\x1d.mezzotint.api.queue.v1.HelloH\x00\x12\x30\n\x06\x63redit\x18\x02 \x01(\x0b\x32\x1e.mezzotint.api.queue.v1.CreditH\x00\x12\x36\n\theartbeat\x18\x03 \x01(\x0b\x32!.mezzotint.api.queue.v1.HeartbeatH\x00\x12:\n\x08progress\x18\x04 \x01(\x0b\x32&.mezzotint.api.queue.v1.ProgressReportH\x00\x12:\n\x0b\x63ompletions\x18\x05 \x01(\x0b\x32#.mezzotint.api.queue.v1.CompletionsH\x00\x12,\n\x04\x66\x61il\x18\x06 \x01(\x0b\x32\x1c.mezzotint.api.queue.v1.FailH\x00\x12\x35\n\thand_back\x18\x07 \x01(\x0b\x32 .mezzotint.api.queue.v1.HandBackH\x00\x12\x30\n\x06urgent\x18\x08 \x01(\x0b\x32\x1e.mezzotint.api.queue.v1.UrgentH\x00\x42\x10\n\x07message\x12\x05\xbaH\x02\x08\x01\"\xb9\x01\n\x07Welcome\x12\x35\n\x12heartbeat_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0elease_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x04held\x18\x03 \x03(\x0b\x32 .mezzotint.api.queue.v1.LeaseRef\x12\x14\n\x0ctakes_urgent\x18\x04 \x01(\x08\"\x81\x01\n\x05Lease\x12-\n\x03ref\x18\x01 \x01(\x0b\x32 .mezzotint.api.queue.v1.LeaseRef\x12(\n\x03job\x18\x02 \x01(\x0b\x32\x1b.mezzotint.api.queue.v1.Job\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\x12\x0e\n\x06urgent\x18\x04 \x01(\x08\"7\n\x06Leases\x12-\n\x06leases\x18\x01 \x03(\x0b\x32\x1d.mezzotint.api.queue.v1.Lease\"N\n\x0b\x43\x61ncelLease\x12/\n\x05lease\x18\x01 \x01(\x0b\x32 .mezzotint.api.queue.v1.LeaseRef\x12\x0e\n\x06reason\x18\x02 \x01(\t\"_\n\nSettlement\x12/\n\x05lease\x18\x01 \x01(\x0b\x32 .mezzotint.api.queue.v1.LeaseRef\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"B\n\x07Settled\x12\x37\n\x0bsettlements\x18\x01 \x03(\x0b\x32\".mezzotint.api.queue.v1.Settlement\"\x07\n\x05\x44rain\"\x9a\x02\n\x0cWorkResponse\x12\x32\n\x07welcome\x18\x01 \x01(\x0b\x32\x1f.mezzotint.api.queue.v1.WelcomeH\x00\x12\x30\n\x06leases\x18\x02 \x01(\x0b\x32\x1e.mezzotint.api.queue.v1.LeasesH\x00\x12\x35\n\x06\x63\x61ncel\x18\x03 \x01(\x0b\x32#.mezzotint.api.queue.v1.CancelLeaseH\x00\x12\x32\n\x07settled\x18\x04 \x01(\x0b\x32\x1f.mezzotint.api.queue.v1.SettledH\x00\x12.\n\x05\x64rain\x18\x05 \x01(\x0b\x32\x1d.mezzotint.api.queue.v1.DrainH\x00\x42\t\n\x07messageb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,6 +44,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HELLO'].fields_by_name['slots']._serialized_options = b'\272H\005*\003\030\200\010'
   _globals['_CREDIT'].fields_by_name['jobs']._loaded_options = None
   _globals['_CREDIT'].fields_by_name['jobs']._serialized_options = b'\272H\007*\005\030\200\010(\001'
+  _globals['_URGENT'].fields_by_name['jobs']._loaded_options = None
+  _globals['_URGENT'].fields_by_name['jobs']._serialized_options = b'\272H\005*\003\030\200\010'
+  _globals['_URGENT'].fields_by_name['tiers']._loaded_options = None
+  _globals['_URGENT'].fields_by_name['tiers']._serialized_options = b'\272H\r\222\001\n\020@\"\006r\004\020\001\030@'
   _globals['_LEASEREF'].fields_by_name['job_id']._loaded_options = None
   _globals['_LEASEREF'].fields_by_name['job_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_HEARTBEAT'].fields_by_name['held']._loaded_options = None
@@ -70,36 +74,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HELLO']._serialized_end=305
   _globals['_CREDIT']._serialized_start=307
   _globals['_CREDIT']._serialized_end=341
-  _globals['_LEASEREF']._serialized_start=343
-  _globals['_LEASEREF']._serialized_end=403
-  _globals['_HEARTBEAT']._serialized_start=405
-  _globals['_HEARTBEAT']._serialized_end=475
-  _globals['_PROGRESSREPORT']._serialized_start=478
-  _globals['_PROGRESSREPORT']._serialized_end=611
-  _globals['_COMPLETE']._serialized_start=613
-  _globals['_COMPLETE']._serialized_end=724
-  _globals['_COMPLETIONS']._serialized_start=726
-  _globals['_COMPLETIONS']._serialized_end=807
-  _globals['_FAIL']._serialized_start=809
-  _globals['_FAIL']._serialized_end=930
-  _globals['_HANDBACK']._serialized_start=932
-  _globals['_HANDBACK']._serialized_end=999
-  _globals['_WORKREQUEST']._serialized_start=1002
-  _globals['_WORKREQUEST']._serialized_end=1408
-  _globals['_WELCOME']._serialized_start=1411
-  _globals['_WELCOME']._serialized_end=1574
-  _globals['_LEASE']._serialized_start=1576
-  _globals['_LEASE']._serialized_end=1689
-  _globals['_LEASES']._serialized_start=1691
-  _globals['_LEASES']._serialized_end=1746
-  _globals['_CANCELLEASE']._serialized_start=1748
-  _globals['_CANCELLEASE']._serialized_end=1826
-  _globals['_SETTLEMENT']._serialized_start=1828
-  _globals['_SETTLEMENT']._serialized_end=1923
-  _globals['_SETTLED']._serialized_start=1925
-  _globals['_SETTLED']._serialized_end=1991
-  _globals['_DRAIN']._serialized_start=1993
-  _globals['_DRAIN']._serialized_end=2000
-  _globals['_WORKRESPONSE']._serialized_start=2003
-  _globals['_WORKRESPONSE']._serialized_end=2285
+  _globals['_URGENT']._serialized_start=343
+  _globals['_URGENT']._serialized_end=408
+  _globals['_LEASEREF']._serialized_start=410
+  _globals['_LEASEREF']._serialized_end=470
+  _globals['_HEARTBEAT']._serialized_start=472
+  _globals['_HEARTBEAT']._serialized_end=542
+  _globals['_PROGRESSREPORT']._serialized_start=545
+  _globals['_PROGRESSREPORT']._serialized_end=678
+  _globals['_COMPLETE']._serialized_start=680
+  _globals['_COMPLETE']._serialized_end=791
+  _globals['_COMPLETIONS']._serialized_start=793
+  _globals['_COMPLETIONS']._serialized_end=874
+  _globals['_FAIL']._serialized_start=876
+  _globals['_FAIL']._serialized_end=997
+  _globals['_HANDBACK']._serialized_start=999
+  _globals['_HANDBACK']._serialized_end=1066
+  _globals['_WORKREQUEST']._serialized_start=1069
+  _globals['_WORKREQUEST']._serialized_end=1525
+  _globals['_WELCOME']._serialized_start=1528
+  _globals['_WELCOME']._serialized_end=1713
+  _globals['_LEASE']._serialized_start=1716
+  _globals['_LEASE']._serialized_end=1845
+  _globals['_LEASES']._serialized_start=1847
+  _globals['_LEASES']._serialized_end=1902
+  _globals['_CANCELLEASE']._serialized_start=1904
+  _globals['_CANCELLEASE']._serialized_end=1982
+  _globals['_SETTLEMENT']._serialized_start=1984
+  _globals['_SETTLEMENT']._serialized_end=2079
+  _globals['_SETTLED']._serialized_start=2081
+  _globals['_SETTLED']._serialized_end=2147
+  _globals['_DRAIN']._serialized_start=2149
+  _globals['_DRAIN']._serialized_end=2156
+  _globals['_WORKRESPONSE']._serialized_start=2159
+  _globals['_WORKRESPONSE']._serialized_end=2441
 # @@protoc_insertion_point(module_scope)

@@ -81,6 +81,36 @@ class Credit(_message.Message):
 Global___Credit: _TypeAlias = Credit  # noqa: Y015
 
 @_typing.final
+class Urgent(_message.Message):
+    """The worker can take urgent jobs as well although its slots are taken: less urgent jobs that it holds make way for them, and go on
+    later where they were.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOBS_FIELD_NUMBER: _builtins.int
+    TIERS_FIELD_NUMBER: _builtins.int
+    jobs: _builtins.int
+    """Jobs it can take besides those of its credits, which go first. Replaces what it said before on this stream; 0: none."""
+    @_builtins.property
+    def tiers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Their tiers; jobs of others are not meant."""
+
+    def __init__(
+        self,
+        *,
+        jobs: _builtins.int = ...,
+        tiers: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs", "tiers", b"tiers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Urgent: _TypeAlias = Urgent  # noqa: Y015
+
+@_typing.final
 class LeaseRef(_message.Message):
     """Names a lease."""
 
@@ -283,6 +313,7 @@ class WorkRequest(_message.Message):
     COMPLETIONS_FIELD_NUMBER: _builtins.int
     FAIL_FIELD_NUMBER: _builtins.int
     HAND_BACK_FIELD_NUMBER: _builtins.int
+    URGENT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello:
         """Who it is."""
@@ -311,6 +342,10 @@ class WorkRequest(_message.Message):
     def hand_back(self) -> Global___HandBack:
         """A job comes back."""
 
+    @_builtins.property
+    def urgent(self) -> Global___Urgent:
+        """It can take urgent jobs. Only to a queue whose Welcome says that it takes this."""
+
     def __init__(
         self,
         *,
@@ -321,12 +356,13 @@ class WorkRequest(_message.Message):
         completions: Global___Completions | None = ...,
         fail: Global___Fail | None = ...,
         hand_back: Global___HandBack | None = ...,
+        urgent: Global___Urgent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completions", b"completions", "credit", b"credit", "fail", b"fail", "hand_back", b"hand_back", "heartbeat", b"heartbeat", "hello", b"hello", "message", b"message", "progress", b"progress"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["completions", b"completions", "credit", b"credit", "fail", b"fail", "hand_back", b"hand_back", "heartbeat", b"heartbeat", "hello", b"hello", "message", b"message", "progress", b"progress", "urgent", b"urgent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completions", b"completions", "credit", b"credit", "fail", b"fail", "hand_back", b"hand_back", "heartbeat", b"heartbeat", "hello", b"hello", "message", b"message", "progress", b"progress"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completions", b"completions", "credit", b"credit", "fail", b"fail", "hand_back", b"hand_back", "heartbeat", b"heartbeat", "hello", b"hello", "message", b"message", "progress", b"progress", "urgent", b"urgent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "credit", "heartbeat", "progress", "completions", "fail", "hand_back"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "credit", "heartbeat", "progress", "completions", "fail", "hand_back", "urgent"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -341,6 +377,9 @@ class Welcome(_message.Message):
     HEARTBEAT_INTERVAL_FIELD_NUMBER: _builtins.int
     LEASE_DURATION_FIELD_NUMBER: _builtins.int
     HELD_FIELD_NUMBER: _builtins.int
+    TAKES_URGENT_FIELD_NUMBER: _builtins.int
+    takes_urgent: _builtins.bool
+    """It understands Urgent."""
     @_builtins.property
     def heartbeat_interval(self) -> _duration_pb2.Duration:
         """How often a worker must send a heartbeat."""
@@ -359,10 +398,11 @@ class Welcome(_message.Message):
         heartbeat_interval: _duration_pb2.Duration | None = ...,
         lease_duration: _duration_pb2.Duration | None = ...,
         held: _abc.Iterable[Global___LeaseRef] | None = ...,
+        takes_urgent: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat_interval", b"heartbeat_interval", "lease_duration", b"lease_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat_interval", b"heartbeat_interval", "held", b"held", "lease_duration", b"lease_duration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat_interval", b"heartbeat_interval", "held", b"held", "lease_duration", b"lease_duration", "takes_urgent", b"takes_urgent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -377,8 +417,11 @@ class Lease(_message.Message):
     REF_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
+    URGENT_FIELD_NUMBER: _builtins.int
     payload: _builtins.bytes
     """What to do."""
+    urgent: _builtins.bool
+    """It came as one of the urgent jobs, and used no credit."""
     @_builtins.property
     def ref(self) -> Global___LeaseRef:
         """Names it."""
@@ -393,10 +436,11 @@ class Lease(_message.Message):
         ref: Global___LeaseRef | None = ...,
         job: _job_pb2.Job | None = ...,
         payload: _builtins.bytes = ...,
+        urgent: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "ref", b"ref"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "payload", b"payload", "ref", b"ref"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "payload", b"payload", "ref", b"ref", "urgent", b"urgent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -404,7 +448,7 @@ Global___Lease: _TypeAlias = Lease  # noqa: Y015
 
 @_typing.final
 class Leases(_message.Message):
-    """Jobs for the worker: one credit is used for each."""
+    """Jobs for the worker: one credit is used for each that is not urgent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
