@@ -66,7 +66,7 @@ class Crowd:
         job = transitions.accept(new, job_id, EPOCH + self.at, self.room.defers(tier, KIND)).job
         self.room.enter(job, self._moment())
         if self._asks:
-            self._told[job_id] = self.room.place(job, self.at).eta_p90
+            self._told[job_id] = self.room.place(job, self._moment(), [KIND]).eta_p90
         self._dispatch()
 
     def keep_sending(self, tier: str, rate: Callable[[float], float], accounts: int) -> None:

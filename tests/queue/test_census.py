@@ -26,7 +26,7 @@ class Book:
         self.jobs: dict[str, Job] = {}
         self.numbers = 0
         self.room = WaitingRoom(Policy([Tier("free"), Tier("pro")]))
-        self.census = Census(["free", "pro"], self.clock, self.jobs.get, self.room.waits_since)
+        self.census = Census(["free", "pro"], self.clock, self.jobs.get, self.room.steps.waits_since)
 
     def tell(self, change: Transition) -> Job:
         """A change was kept."""

@@ -1,5 +1,6 @@
 """Which jobs are deferred at a peak, and why. Pure."""
 
+import math
 from collections.abc import Collection
 
 from mezzotint.queue.clock_steps import ClockSteps
@@ -38,8 +39,9 @@ class Deferral:
         What a job waits for others of its account to end, or for an operator, says nothing of how much work there is.
         """
         if not job.attempt and job.tier not in self.tiers:
-            free_at = self._kinds.of(job.kind).scheduler.lines.of(job.tier).free_at(job.account_id)
-            since = max(self._steps.waits_since(job), free_at, self._paused_at.get(job.tier, 0.0))
+            flow = self._kinds.of(job.kind).scheduler.lines.of(job.tier).accounts.find(job.account_id)
+            assert flow, f"{job.job_id} is under way"
+            since = max(self._steps.waits_since(job), flow.free_at, self._paused_at.get(job.tier, -math.inf))
             self.peak.observe(moment.at, moment.at - since)
 
     def update(self, at: float, served: Collection[str]) -> None:

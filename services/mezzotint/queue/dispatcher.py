@@ -60,11 +60,7 @@ class Dispatcher:
 
     def place(self, job: Job) -> Place:
         """Where a waiting job stands; no time is promised while no worker takes its kind, but that of its not-before time."""
-        moment = self._moment()
-        if (left := self._room.left(job, moment)) is not None:
-            return Place(0, left)
-        place = self._room.place(job, moment.at)
-        return place if job.kind in self._roster.kinds() else Place(place.position, None)
+        return self._room.place(job, self._moment(), self._roster.kinds())
 
     def tick(self) -> None:
         """Do what has become due: deferred jobs, retries, expiries, and what a full disk held up."""

@@ -1,6 +1,7 @@
 """The accounts of a tier that have work, in the order of their turns."""
 
 import heapq
+import math
 from collections import OrderedDict
 from enum import Enum
 from itertools import count
@@ -31,7 +32,10 @@ NONE, OLD, FRESH, AGED, FULL = Lane
 
 
 class Flow:
-    """One account: its waiting jobs in order with their tags, its pass (the work it has had), and its jobs under way."""
+    """One account: its waiting jobs in order with their tags, its pass (the work it has had), and its jobs under way.
+
+    `free_at`: when it last waited for jobs of its own to end, and for that no more from then on; -inf: it never did.
+    """
 
     __slots__ = (
         "account_id",
@@ -57,7 +61,7 @@ class Flow:
         self.listed = False
         self.watched = False
         self.started_at = 0.0
-        self.free_at = 0.0
+        self.free_at = -math.inf
         self.key = 0
 
 

@@ -47,10 +47,10 @@ class OperatorSide:
             dispatcher.wake()
 
         def waited(job: Job) -> float:
-            return clock.monotonic() - scheduling.room.waits_since(job)
+            return clock.monotonic() - scheduling.room.steps.waits_since(job)
 
         policy, store = scheduling.policy, SqliteOperatorStore(engine)
-        self.census = Census(policy.current.names(), clock, jobs.get, scheduling.room.waits_since)
+        self.census = Census(policy.current.names(), clock, jobs.get, scheduling.room.steps.waits_since)
         self.pauses = Pauses(store, lambda: intake.tiers, apply)
         self.board = StatsBoard(self.census, scheduling.room, self.pauses, roster, draining)
         self.display = metrics.Display(self.board.read, clock)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from mezzotint.queue.grants import WINDOW_SECONDS
 from mezzotint.queue.job import Job
 from mezzotint.queue.shares import TierShares
+from mezzotint.queue.tier_line import TierLine
 from mezzotint.queue.tier_lines import TierLines
 
 
@@ -45,7 +46,7 @@ class Outlook:
             part = min(1.0, cost_ms * shares[name] / shares[job.tier] / ranks.cost_ms) if ranks.cost_ms else 0.0
             total_jobs += part * ranks.count
             total_cost += part * ranks.cost_ms
-        return Ahead(round(total_jobs), total_cost, cost_ms, job.tier in self._lines.paused or line.held_up(job))
+        return Ahead(round(total_jobs), total_cost, cost_ms, job.tier in self._lines.paused or _held_up(line, job))
 
     def share(self, tier: str, rate: float) -> float:
         """The part of all work, `rate` ms a second, that the tier can count on: what it is promised, or what the others leave.
@@ -61,3 +62,14 @@ class Outlook:
     def cost_ms(self, tier: str) -> int:
         """The work of a tier that waits."""
         return self._lines.of(tier).ranks.cost_ms
+
+
+def _held_up(line: TierLine, job: Job) -> bool:
+    """A job that waits is expected to wait for others of its own account to end."""
+    if line.limit.most is None:
+        return False
+    flow = line.accounts.open(job.account_id)
+    tag = flow.waiting.tag(job)
+    assert tag is not None, f"{job.job_id} does not wait"
+    own = (tag - flow.used) / max(1, flow.tag - flow.used) * len(flow.waiting)
+    return line.limit.reached(job.account_id, round(own))

@@ -43,3 +43,23 @@ class Running:
         """A line that followed this limit does no longer."""
         if limit is not None:
             self._lines[limit].remove(look)
+
+
+class Limit:
+    """How many jobs of an account may be under way while a line starts more of them; None: as many as there are workers."""
+
+    def __init__(self, running: Running, most: int | None, look: Look) -> None:
+        self._running = running
+        self._look = look
+        self.most = most
+        running.follow(most, look)
+
+    def reached(self, account_id: str, more: int = 0) -> bool:
+        """With so many more the account has as many under way as it may have."""
+        return self.most is not None and self._running.of(account_id) + more >= self.most
+
+    def change(self, most: int | None) -> None:
+        """Another limit holds from now on; who has reached it is not told."""
+        self._running.unfollow(self.most, self._look)
+        self.most = most
+        self._running.follow(most, self._look)

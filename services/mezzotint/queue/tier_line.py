@@ -7,7 +7,7 @@ from mezzotint.queue.aging import Aging, recorded_since
 from mezzotint.queue.flows import FRESH, FULL, NONE, Flow, Turns
 from mezzotint.queue.job import Job
 from mezzotint.queue.ranks import Ranks
-from mezzotint.queue.running import Running
+from mezzotint.queue.running import Limit, Running
 from mezzotint.queue.tiers import Tier
 
 
@@ -20,9 +20,8 @@ class TierLine:
     """
 
     def __init__(self, tier: Tier, running: Running | None = None, since: Callable[[Job], float] = recorded_since) -> None:
-        self._running_max = tier.account_running_max
-        self._running = running or Running()
-        self._running.follow(self._running_max, self._look)
+        self.limit = Limit(running or Running(), tier.account_running_max, self._look)
+        """To be read."""
         self._since = since
         self._aging = Aging(tier.wait_max_seconds, since)
         self.accounts = Accounts()
@@ -52,7 +51,7 @@ class TierLine:
             flow.tag = tag + cost_ms
         flow.waiting.add(job, tag, front=front)
         self.ranks.add(tag, cost_ms)
-        if back and not self._full(flow):
+        if back and not self.limit.reached(job.account_id):
             self._turns.welcome(flow)
             self._aging.watch(flow)
         elif first:
@@ -108,13 +107,11 @@ class TierLine:
 
     def replace(self, tier: Tier) -> None:
         """The tier promises something else from now on."""
-        self._running.unfollow(self._running_max, self._look)
-        self._running_max = tier.account_running_max
-        self._running.follow(self._running_max, self._look)
+        self.limit.change(tier.account_running_max)
         self._aging = Aging(tier.wait_max_seconds, self._since)
         for flow in self.accounts:
             flow.watched = False
-            if flow.waiting and (flow.lane is not FRESH or self._full(flow)):
+            if flow.waiting and (flow.lane is not FRESH or self.limit.reached(flow.account_id)):
                 self._seat(flow)
             elif flow.waiting:
                 self._aging.watch(flow)
@@ -125,21 +122,6 @@ class TierLine:
         tag = flow.waiting.tag(job) if flow else None
         return None if tag is None else self.ranks.before(tag)
 
-    def held_up(self, job: Job) -> bool:
-        """The job that waits is expected to wait for others of its own account to end."""
-        if self._running_max is None:
-            return False
-        flow = self.accounts.open(job.account_id)
-        tag = flow.waiting.tag(job)
-        assert tag is not None, f"{job.job_id} does not wait"
-        own = (tag - flow.used) / max(1, flow.tag - flow.used) * len(flow.waiting)
-        return self._running.of(job.account_id) + round(own) >= self._running_max
-
-    def free_at(self, account_id: str) -> float:
-        """When an account that waited for its own jobs to end waited for that no more, the last time; 0: never did."""
-        flow = self.accounts.find(account_id)
-        return flow.free_at if flow else 0.0
-
     def _look(self, account_id: str, at: float) -> None:
         """An account has come to as many jobs under way as it may have, or is no longer there from `at` on."""
         flow = self.accounts.find(account_id)
@@ -148,15 +130,12 @@ class TierLine:
         if flow.lane is FULL:
             flow.free_at = max(flow.free_at, at)
             self._seat(flow)
-        elif self._full(flow):
+        elif self.limit.reached(account_id):
             self._seat(flow)
-
-    def _full(self, flow: Flow) -> bool:
-        return self._running_max is not None and self._running.of(flow.account_id) >= self._running_max
 
     def _seat(self, flow: Flow) -> None:
         """An account with work gets its place among the others, unless it has as much under way as it may."""
-        if self._full(flow):
+        if self.limit.reached(flow.account_id):
             self._turns.stop(flow)
         else:
             self._turns.place(flow)

@@ -16,13 +16,14 @@ class WaitingRoom:
     """Pure: it is told the moment."""
 
     def __init__(self, policy: Policy) -> None:
-        self._steps = ClockSteps()
-        self.kinds = Kinds(policy, self._steps.waits_since)
-        self._deferral = Deferral(policy, self.kinds, self._steps)
+        self.steps = ClockSteps()
+        """Since when a job that entered waits, to be read."""
+        self.kinds = Kinds(policy, self.steps.waits_since)
+        self._deferral = Deferral(policy, self.kinds, self.steps)
         self.peak = self._deferral.peak
         self._lending = Lending(self.kinds)
         self._appointments = Appointments()
-        self._expiries = Expiries(self._steps)
+        self._expiries = Expiries(self.steps)
         self._turn = 0
 
     def defers(self, tier: str, kind: str) -> str:
@@ -31,13 +32,13 @@ class WaitingRoom:
 
     def enter(self, job: Job, moment: Moment, *, again: bool = False) -> None:
         """A job waits, from now on or from its `not_before`. `again`: it waited before, and keeps its place."""
-        self._steps.look(job, moment)
-        if job.not_before and self._steps.early(job, moment):
-            self._steps.forget(job)
+        self.steps.look(job, moment)
+        if job.not_before and self.steps.early(job, moment):
+            self.steps.forget(job)
             self._appointments.add(job, moment)
         else:
             if job.not_before or job.started_at:
-                self._steps.come(job, moment)
+                self.steps.come(job, moment)
             self._expiries.add(job)
             self.kinds.of(job.kind).add(job, moment.at, front=again)
 
@@ -47,7 +48,7 @@ class WaitingRoom:
         if not self._appointments.discard(job):
             self.kinds.of(job.kind).discard(job, for_good=for_good)
         if for_good:
-            self._steps.forget(job)
+            self.steps.forget(job)
 
     def pick(self, kinds: Collection[str], moment: Moment, tiers: Collection[str] | None = None) -> Job | None:
         """The next job for a worker of these kinds, of these tiers or of any, from now on under way. Kinds take turns."""
@@ -69,11 +70,7 @@ class WaitingRoom:
         """A job is under way no longer, from `at` on, at this cost; None: as expected. Not `for_good`: it may wait again."""
         self.kinds.of(job.kind).scheduler.release(job, cost_ms, at)
         if for_good:
-            self._steps.forget(job)
-
-    def waits_since(self, job: Job) -> float:
-        """Since when a job that entered waits, on the steady clock."""
-        return self._steps.waits_since(job)
+            self.steps.forget(job)
 
     def admit(self, moment: Moment, idle: Idle) -> list[Job]:
         """Deferred jobs to be queued now: their time has come, the peak's pace allows, or nobody else wants what is idle.
@@ -85,7 +82,7 @@ class WaitingRoom:
         self._deferral.update(moment.at, served)
         admitted: list[Job] = []
         for job in self._appointments.due(moment):
-            self._steps.come(job, moment)
+            self.steps.come(job, moment)
             if job.state is JobState.DEFERRED and not self.defers(job.tier, job.kind):
                 admitted.append(job)
             else:
@@ -105,13 +102,16 @@ class WaitingRoom:
         for name, kind in self.kinds.by_name.items():
             kind.observe(at, served=name in served)
 
-    def left(self, job: Job, moment: Moment) -> float | None:
-        """Seconds until a job's time comes; None when it does not wait for that."""
-        return self._appointments.left(job, moment)
+    def place(self, job: Job, moment: Moment, served: Collection[str]) -> Place:
+        """Where a job stands; no time is promised of kinds that are not `served` by any worker, but that of its appointment.
 
-    def place(self, job: Job, at: float) -> Place:
-        """Where a job stands. One that was just picked, or waits for a moment, is before all others for a time not known."""
-        return self.kinds.of(job.kind).place(job, at, self.peak.pace) or Place(0, None)
+        One that was just picked is before all others for a time not known.
+        """
+        left = self._appointments.left(job, moment)
+        if left is not None:
+            return Place(0, left)
+        place = self.kinds.of(job.kind).place(job, moment.at, self.peak.pace) or Place(0, None)
+        return place if job.kind in served else Place(place.position, None)
 
     def replace(self, policy: Policy) -> None:
         """Another policy is in force from now on, for jobs that wait as well."""

@@ -294,7 +294,7 @@ def test_a_job_that_is_admitted_late_keeps_the_time_it_was_given(step: int) -> N
     assert into.expired(69.0) == []
     assert into.expired(71.0) == ["job_1"]
     into.leave(transitions.admit(job, NOW + 10).job)
-    assert not into._steps._come, "a job that is gone is forgotten"
+    assert not into.steps._come, "a job that is gone is forgotten"
 
 
 @STEPS
