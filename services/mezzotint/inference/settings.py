@@ -32,7 +32,7 @@ class InferenceSettings(ServiceSettings):
     models: Path = Field(default_factory=lambda: bundled("models"))
     """The folder of models, each a folder of its own."""
     memory_mib: int = Field(default=0, ge=0)
-    """Memory that all models together may take, in MiB; 0: four fifths of the machine's. More is refused at the load."""
+    """Memory that all models together may take, tensor models too, in MiB; 0: four fifths of the machine's."""
     model_memory_mib: int = Field(default=0, ge=0)
     """Memory that one model may take, in MiB; 0: as much as all together."""
     default_model: str = "aquatint"

@@ -224,7 +224,7 @@ class GRPCInferenceServiceServicer:
 
     def RepositoryModelLoad(self, request, context):
         """Loads a model, or loads it again as it is on disk now: whole or not at all, and no request fails meanwhile. Fails with
-        MODEL_NOT_FOUND, MODEL_INVALID; what was loaded before stays then.
+        MODEL_NOT_FOUND, MODEL_INVALID, LIMIT_REACHED (more memory than models may take); what was loaded before stays then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -68,7 +68,7 @@ class GRPCInferenceServiceStub:
     """Every version of every model in the repository, loaded or not, and why not. Reads the disk."""
     RepositoryModelLoad: _grpc.UnaryUnaryMultiCallable[_model_repository_pb2.RepositoryModelLoadRequest, _model_repository_pb2.RepositoryModelLoadResponse]
     """Loads a model, or loads it again as it is on disk now: whole or not at all, and no request fails meanwhile. Fails with
-    MODEL_NOT_FOUND, MODEL_INVALID; what was loaded before stays then.
+    MODEL_NOT_FOUND, MODEL_INVALID, LIMIT_REACHED (more memory than models may take); what was loaded before stays then.
     """
     RepositoryModelUnload: _grpc.UnaryUnaryMultiCallable[_model_repository_pb2.RepositoryModelUnloadRequest, _model_repository_pb2.RepositoryModelUnloadResponse]
     """Unloads a model once its running requests are done; new ones fail with MODEL_NOT_FOUND at once. Idempotent."""
@@ -124,7 +124,7 @@ class GRPCInferenceServiceAsyncStub(GRPCInferenceServiceStub):
     """Every version of every model in the repository, loaded or not, and why not. Reads the disk."""
     RepositoryModelLoad: _aio.UnaryUnaryMultiCallable[_model_repository_pb2.RepositoryModelLoadRequest, _model_repository_pb2.RepositoryModelLoadResponse]  # type: ignore[assignment]
     """Loads a model, or loads it again as it is on disk now: whole or not at all, and no request fails meanwhile. Fails with
-    MODEL_NOT_FOUND, MODEL_INVALID; what was loaded before stays then.
+    MODEL_NOT_FOUND, MODEL_INVALID, LIMIT_REACHED (more memory than models may take); what was loaded before stays then.
     """
     RepositoryModelUnload: _aio.UnaryUnaryMultiCallable[_model_repository_pb2.RepositoryModelUnloadRequest, _model_repository_pb2.RepositoryModelUnloadResponse]  # type: ignore[assignment]
     """Unloads a model once its running requests are done; new ones fail with MODEL_NOT_FOUND at once. Idempotent."""
@@ -243,7 +243,7 @@ class GRPCInferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_model_repository_pb2.RepositoryModelLoadResponse, _abc.Awaitable[_model_repository_pb2.RepositoryModelLoadResponse]]:
         """Loads a model, or loads it again as it is on disk now: whole or not at all, and no request fails meanwhile. Fails with
-        MODEL_NOT_FOUND, MODEL_INVALID; what was loaded before stays then.
+        MODEL_NOT_FOUND, MODEL_INVALID, LIMIT_REACHED (more memory than models may take); what was loaded before stays then.
         """
 
     @_abc_1.abstractmethod
