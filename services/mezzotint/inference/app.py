@@ -60,7 +60,8 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
         server.add(inference_pb2_grpc.add_InferenceServiceServicer_to_server, InferenceServicer(painter, repository))
         tensor_pool = stack.enter_context(ThreadPoolExecutor(settings.tensor_threads, "tensors"))
         tensors = TensorRepository(settings.tensor_models, tensor_pool, memory)
-        server.add(add_open, OpenInferenceServicer(tensors, OpenInference(tensors, tensor_pool), server.draining))
+        inference = OpenInference(tensors, tensor_pool, settings.tensor_mib_max, settings.message_bytes_max)
+        server.add(add_open, OpenInferenceServicer(tensors, inference, server.draining))
         await server.start()
 
         async def work() -> None:

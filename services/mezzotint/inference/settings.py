@@ -9,6 +9,7 @@ from pydantic import Field
 from mezzotint.inference.batching.step_scheduler import ASIDE_MAX
 from mezzotint.inference.batching.waiting_list import WAITING_MAX
 from mezzotint.inference.pictures.preparing import GIVEN_MIB_MAX
+from mezzotint.inference.tensors.under_way import TENSOR_MIB_MAX
 from mezzotint.runtime.bundled import bundled
 from mezzotint.runtime.settings import ServiceSettings, config
 
@@ -69,3 +70,5 @@ class InferenceSettings(ServiceSettings):
     """The folder of plain tensor models for the Open Inference Protocol, <model>/<version>/model.onnx; none: there are none."""
     tensor_threads: int = Field(default_factory=cores, ge=1, le=512)
     """Calls of tensor models at the same time, all models together."""
+    tensor_mib_max: int = Field(default=TENSOR_MIB_MAX, ge=1, le=1024 * 1024)
+    """MiB that requests and unsent answers of tensor models may hold together; more are refused with SERVER_OVERLOADED."""

@@ -7,6 +7,7 @@ from mezzotint.inference.graphs.files import invalid
 from mezzotint.inference.graphs.memory import Hold, Memory
 from mezzotint.inference.tensors.model import FILE, TensorModel
 from mezzotint.inference.tensors.model_settings import read_settings
+from mezzotint.inference.tensors.telling import named, quoted
 from mezzotint.runtime.errors import ModelNotFound
 
 # Names of models; other folders are not models.
@@ -47,9 +48,9 @@ def open_model(folder: Path | None, name: str, memory: Memory) -> tuple[list[Ten
     if folder is None:
         raise ModelNotFound("this server has no folder of tensor models; set MEZZOTINT_INFERENCE_TENSOR_MODELS")
     if name not in (found := names(folder)):
-        listed = ", ".join(found)
+        listed = named(found)
         raise ModelNotFound(
-            f"no tensor model's folder is named {name!r}; there are: {listed or 'none'}", metadata={"models": listed}
+            f"no tensor model's folder is named {quoted(name)}; there are: {listed or 'none'}", metadata={"models": listed}
         )
     model = folder / name
     settings = read_settings(model)

@@ -1,7 +1,7 @@
 """The folder of tensor models, <model>/<version>/model.onnx: what is there, what is loaded, and changing that under load."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,13 +10,12 @@ from pathlib import Path
 from mezzotint.inference.graphs.memory import Hold, Memory, memory_of
 from mezzotint.inference.tensors import folder as tensor_folder
 from mezzotint.inference.tensors.runner import TensorRunner
+from mezzotint.inference.tensors.telling import named, quoted
 from mezzotint.runtime import logging
 from mezzotint.runtime.errors import LimitReached, ModelInvalid, ModelNotFound
 
 log = logging.get(__name__)
 NOT_LOADED = "it is not loaded"
-# More names are counted and not told.
-NAMES_MAX = 16
 
 
 @dataclass
@@ -158,17 +157,13 @@ class TensorRepository:
             log.info("tensor model let go", model=name, versions=sorted(served.runners))
 
 
-def named(names: Sequence[str]) -> str:
-    """The first names, and how many more there are: a longer answer would reach nobody."""
-    more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
-    return ", ".join(names[:NAMES_MAX]) + more
-
-
 def _found(served: Mapping[str, Served], name: str) -> Served:
     """A loaded model. Raises ModelNotFound."""
     if name not in served:
         listed = named(sorted(served))
-        raise ModelNotFound(f"no tensor model {name!r} is loaded; loaded: {listed or 'none'}", metadata={"models": listed})
+        raise ModelNotFound(
+            f"no tensor model {quoted(name)} is loaded; loaded: {listed or 'none'}", metadata={"models": listed}
+        )
     return served[name]
 
 
@@ -177,5 +172,6 @@ def _chosen(served: Served, name: str, version: str) -> TensorRunner:
     number = tensor_folder.version_of(version) if version else max(served.runners)
     if number not in served.runners:
         listed = named([str(each) for each in sorted(served.runners)])
-        raise ModelNotFound(f"version {version!r} of {name!r} is not loaded; loaded: {listed}", metadata={"versions": listed})
+        problem = f"version {quoted(version)} of {quoted(name)} is not loaded; loaded: {listed}"
+        raise ModelNotFound(problem, metadata={"versions": listed})
     return served.runners[number]
