@@ -206,6 +206,10 @@ async def test_an_answer_that_is_too_large_leaves_its_stream_open(stub: GRPCInfe
     streamed = [each async for each in stub.ModelStreamInfer(iter([small, asked, small]))]
     assert ["the answer has" in each.error_message for each in streamed] == [False, True, False]
     assert streamed[1].infer_response.id == "vast"
+    # Its elements alone would fit, with their names they do not.
+    over = request("vast", np.array([5 * MIB - 4], np.int64), "INT64", tensor="size")
+    with pytest.raises(LimitReached, match="the answer has"):
+        await calls.call(stub.ModelInfer, over, timeout=30)
     just = request("vast", np.array([5 * MIB - 64], np.int64), "INT64", tensor="size")
     assert len((await calls.call(stub.ModelInfer, just, timeout=30)).raw_output_contents[0]) == 20 * MIB - 256
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from mezzotint.api.open_inference.tensors_pb2 import ModelInferRequest, ModelInferResponse
+from mezzotint.inference import metrics
 from mezzotint.inference.open_inference.encode import encode
 from mezzotint.inference.tensors import meter
 from mezzotint.inference.tensors import request as tensor_request
@@ -39,6 +40,8 @@ class OpenInference:
         self._repository = repository
         self._pool = pool
         self.under_way = UnderWay(mib_max)
+        # Read when somebody asks: telling it of every change would take longer than the changes.
+        metrics.TENSOR_BYTES.set_function(lambda: self.under_way.held)
         self._message_bytes_max = message_bytes_max
 
     async def infer(self, request: ModelInferRequest) -> Answer:

@@ -1,6 +1,9 @@
 """Counts and times what happens to the requests of one tensor model, all versions together."""
 
 import asyncio
+from functools import cache
+
+from prometheus_client import Counter
 
 from mezzotint.inference import metrics
 from mezzotint.runtime.errors import FieldInvalid, JobExpired, LimitReached, ModelNotFound, ServerOverloaded
@@ -44,4 +47,10 @@ class TensorMeter:
 def count(model: str, error: BaseException | None) -> None:
     """A request ended. The model of one that found none is "": callers can make up names without end."""
     end = "answered" if error is None else ENDS.get(type(error), "failed")
-    metrics.TENSOR_REQUESTS.labels("" if end == "not_found" else model, end).inc()
+    _requests("" if end == "not_found" else model, end).inc()
+
+
+@cache
+def _requests(model: str, end: str) -> Counter:
+    """The metric of requests that ended so; there are as many as models that were loaded, times ends."""
+    return metrics.TENSOR_REQUESTS.labels(model, end)

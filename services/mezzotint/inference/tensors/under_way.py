@@ -1,6 +1,5 @@
 """The bytes that requests and unsent answers of tensor models hold, all together: bounded, since one may have many MiB."""
 
-from mezzotint.inference import metrics
 from mezzotint.inference.graphs.memory import MIB, mib
 from mezzotint.runtime.errors import LimitReached, ServerOverloaded
 
@@ -53,7 +52,6 @@ class UnderWay:
         """Have a place hold so many bytes instead, whatever others hold."""
         self.held += size - place.size
         place.size = size
-        metrics.TENSOR_BYTES.set(self.held)
 
 
 def check_answer(size: int, bytes_max: int) -> None:
