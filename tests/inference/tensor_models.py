@@ -72,6 +72,12 @@ def doubling() -> onnx.ModelProto:
     return model([node("Concat", ["x", "x"], "y", axis=0)], [x], [value("y", TensorProto.FLOAT, ["rows", "width"])])
 
 
+def vast() -> onnx.ModelProto:
+    """So many zeros as are asked for."""
+    inputs, outputs = [value("size", TensorProto.INT64, [1])], [value("zeros", TensorProto.FLOAT, ["size"])]
+    return model([node("ConstantOfShape", ["size"], "zeros")], inputs, outputs)
+
+
 def write_repository(folder: Path) -> Path:
     """A model of each kind."""
     for name in BY_NAME:

@@ -14,8 +14,8 @@ from mezzotint.inference.batching.capacity import Capacity
 from mezzotint.inference.batching.denoising_loop import DenoisingLoop
 from mezzotint.inference.curves.file import CurveFile
 from mezzotint.inference.curves.row_caps import RowCaps
+from mezzotint.inference.graphs.memory import memory_of
 from mezzotint.inference.models.embeddings import EmbeddingCache
-from mezzotint.inference.models.memory import memory_of
 from mezzotint.inference.models.onnx_engine import OnnxEngine
 from mezzotint.inference.models.repository import Repository
 from mezzotint.inference.open_inference.infer import OpenInference
@@ -60,8 +60,9 @@ async def run(settings: InferenceSettings, stop: asyncio.Event, started: Callabl
         worker = await build_worker(settings, identity, painter, capacity, stack) if settings.queue_address else None
         server.add(inference_pb2_grpc.add_InferenceServiceServicer_to_server, InferenceServicer(painter, repository))
         tensor_pool = stack.enter_context(ThreadPoolExecutor(settings.tensor_threads, "tensors"))
-        tensors = TensorRepository(settings.tensor_models, tensor_pool)
-        server.add(add_open, OpenInferenceServicer(tensors, OpenInference(tensors, tensor_pool), server.draining))
+        tensors = TensorRepository(settings.tensor_models, tensor_pool, memory)
+        inference = OpenInference(tensors, tensor_pool, settings.tensor_mib_max, settings.message_bytes_max)
+        server.add(add_open, OpenInferenceServicer(tensors, inference, server.draining))
         await server.start()
 
         async def work() -> None:

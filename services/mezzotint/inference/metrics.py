@@ -62,3 +62,31 @@ WARM_STEP_SECONDS = Gauge(
     "mezzotint_inference_warm_step_seconds", "Seconds of a call at the warm-up, by its rows.", ["model", "shape", "rows"]
 )
 EMBEDDINGS = Counter("mezzotint_inference_embeddings", "Prompts looked up among the kept embeddings.", ["found"])
+
+TENSOR_REQUESTS = Counter(
+    "mezzotint_inference_tensor_requests",
+    "Requests of tensor models by how they ended; those that found no model have none.",
+    ["model", "end"],
+)
+TENSOR_WAITING = Gauge(
+    "mezzotint_inference_tensor_requests_waiting", "Requests that wait for a call of their tensor model.", ["model"]
+)
+TENSOR_BYTES = Gauge("mezzotint_inference_tensor_bytes", "Bytes that requests and unsent answers of tensor models hold.")
+TENSOR_CALL_SECONDS = Histogram(
+    "mezzotint_inference_tensor_call_seconds",
+    "Seconds of one call of a tensor model.",
+    ["model"],
+    buckets=(0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+TENSOR_CALL_ROWS = Histogram(
+    "mezzotint_inference_tensor_call_rows",
+    "Rows of one call of a tensor model: requests, where they share none.",
+    ["model"],
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096),
+)
+TENSOR_QUEUE_SECONDS = Histogram(
+    "mezzotint_inference_tensor_queue_seconds",
+    "Seconds that a request of a tensor model waited for its call.",
+    ["model"],
+    buckets=(0.0001, 0.0005, *WAIT_BUCKETS),
+)

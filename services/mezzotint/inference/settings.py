@@ -9,6 +9,7 @@ from pydantic import Field
 from mezzotint.inference.batching.step_scheduler import ASIDE_MAX
 from mezzotint.inference.batching.waiting_list import WAITING_MAX
 from mezzotint.inference.pictures.preparing import GIVEN_MIB_MAX
+from mezzotint.inference.tensors.under_way import TENSOR_MIB_MAX
 from mezzotint.runtime.bundled import bundled
 from mezzotint.runtime.settings import ServiceSettings, config
 
@@ -32,7 +33,7 @@ class InferenceSettings(ServiceSettings):
     models: Path = Field(default_factory=lambda: bundled("models"))
     """The folder of models, each a folder of its own."""
     memory_mib: int = Field(default=0, ge=0)
-    """Memory that all models together may take, in MiB; 0: four fifths of the machine's. More is refused at the load."""
+    """Memory that all models together may take, tensor models too, in MiB; 0: four fifths of the machine's."""
     model_memory_mib: int = Field(default=0, ge=0)
     """Memory that one model may take, in MiB; 0: as much as all together."""
     default_model: str = "aquatint"
@@ -72,3 +73,5 @@ class InferenceSettings(ServiceSettings):
     """The folder of plain tensor models for the Open Inference Protocol, <model>/<version>/model.onnx; none: there are none."""
     tensor_threads: int = Field(default_factory=cores, ge=1, le=512)
     """Calls of tensor models at the same time, all models together."""
+    tensor_mib_max: int = Field(default=TENSOR_MIB_MAX, ge=1, le=1024 * 1024)
+    """MiB that requests and unsent answers of tensor models may hold together; more are refused with SERVER_OVERLOADED."""

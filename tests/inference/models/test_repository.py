@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mezzotint.inference.graphs.memory import MIB, Memory, machine_bytes, memory_of, resident_bytes
 from mezzotint.inference.models.engine import Engine
-from mezzotint.inference.models.memory import MIB, Memory, machine_bytes, memory_of, resident_bytes
 from mezzotint.inference.models.onnx_engine import OnnxEngine
 from mezzotint.inference.models.repository import Repository
 from mezzotint.runtime.errors import LimitReached, ModelInvalid, ModelNotFound

@@ -13,7 +13,10 @@ import pytest
 
 from mezzotint.api.open_inference.tensors_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
 from mezzotint.inference.open_inference import stream as open_inference_stream
+from mezzotint.inference.open_inference.infer import Answer
+from mezzotint.inference.open_inference.stream_room import BYTES_MAX, REQUESTS_MAX
 from mezzotint.inference.settings import InferenceSettings
+from mezzotint.inference.tensors.under_way import UnderWay
 from mezzotint.runtime.errors import ServerDraining
 from mezzotint.runtime.tls import Authority
 from tests.inference.tensor_models import floats, open_inference, request, times, write_model
@@ -78,12 +81,13 @@ class Gate:
         self.open = asyncio.Event()
         self.began = asyncio.Semaphore(0)
         self.ended: list[str] = []
+        self.under_way = UnderWay()
 
-    async def infer(self, asked: ModelInferRequest) -> ModelInferResponse:
+    async def infer(self, asked: ModelInferRequest) -> Answer:
         self.began.release()
         try:
             await self.open.wait()
-            return ModelInferResponse(id=asked.id)
+            return Answer(ModelInferResponse(id=asked.id), self.under_way.enter(len(asked.id)))
         finally:
             self.ended.append(asked.id)
 
@@ -115,11 +119,50 @@ async def test_a_client_that_goes_away_ends_its_requests() -> None:
     gate = Gate()
     answers = open_inference_stream.answers(forever(1000), gate.infer, asyncio.Event())
     first = asyncio.ensure_future(anext(answers))
-    for _ in range(open_inference_stream.UNDER_WAY_MAX):
+    for _ in range(REQUESTS_MAX):
         await asyncio.wait_for(gate.began.acquire(), 20)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
     for _ in range(3):
         await asyncio.sleep(0)
-    assert len(gate.ended) == open_inference_stream.UNDER_WAY_MAX
+    assert len(gate.ended) == REQUESTS_MAX
+    assert gate.under_way.held == 0
+
+
+async def test_a_client_that_does_not_read_holds_what_was_answered_and_gives_it_back() -> None:
+    """Ensures that answers count until they are sent, and no longer than the stream lives."""
+    gate = Gate()
+    gate.open.set()
+    answers = open_inference_stream.answers(forever(1000), gate.infer, asyncio.Event())
+    await anext(answers)
+    while len(gate.ended) < REQUESTS_MAX:
+        await asyncio.wait_for(gate.began.acquire(), 20)
+    await asyncio.sleep(0)
+    # Numbers below ten have one digit, others two.
+    assert gate.under_way.held == 10 + 2 * (REQUESTS_MAX - 10)
+    await anext(answers)
+    assert gate.under_way.held < 10 + 2 * (REQUESTS_MAX - 10) + 2
+    await answers.aclose()
+    await asyncio.sleep(0)
+    assert gate.under_way.held == 0
+
+
+async def test_large_requests_of_a_stream_wait_for_each_other() -> None:
+    """Ensures that a stream has so many bytes under way and then is read no further, until an answer of it is sent."""
+
+    async def large() -> AsyncIterator[ModelInferRequest]:
+        for number in range(9):
+            yield ModelInferRequest(id=str(number), raw_input_contents=[bytes(BYTES_MAX // 4)])
+
+    gate = Gate()
+    answers = open_inference_stream.answers(large(), gate.infer, asyncio.Event())
+    first = asyncio.ensure_future(anext(answers))
+    for _ in range(4):
+        await asyncio.wait_for(gate.began.acquire(), 20)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert gate.began.locked()
+    gate.open.set()
+    rest = [await first] + [each async for each in answers]
+    assert [each.infer_response.id for each in rest] == [str(number) for number in range(9)]

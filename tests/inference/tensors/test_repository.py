@@ -15,7 +15,7 @@ from mezzotint.api.open_inference import model_repository_pb2 as repository_pb2
 from mezzotint.api.open_inference import model_statistics_pb2, open_inference_pb2
 from mezzotint.inference.settings import InferenceSettings
 from mezzotint.runtime import calls
-from mezzotint.runtime.errors import CallerNotAllowed, FieldInvalid, ModelInvalid, ModelNotFound
+from mezzotint.runtime.errors import CallerNotAllowed, FieldInvalid, LimitReached, ModelInvalid, ModelNotFound
 from mezzotint.runtime.tls import Authority
 from tests.inference.tensor_models import floats, open_inference, replace_graph, request, same, times, write_model
 from tests.inference.tiny_model import model, node, value
@@ -187,6 +187,20 @@ async def test_a_spoiled_model_does_not_keep_the_others_from_starting(
         assert states["times"] == ("READY", "")
         assert states["bad"][0] == "UNAVAILABLE"
         assert "ONNX Runtime cannot load it" in states["bad"][1]
+
+
+async def test_a_model_over_the_memory_of_all_models_is_refused(
+    settings: InferenceSettings, authority: Authority, tensors: Path
+) -> None:
+    """Ensures that the bound of models that draw is that of tensor models too, and that a caller is told the figures."""
+    write_model(tensors / "vast", times(5))
+    with (tensors / "vast" / "1" / "weights.bin").open("wb") as file:
+        file.truncate(400 * 1024 * 1024)
+    async with open_inference(settings.model_copy(update={"memory_mib": 1000}), authority, tensors) as stub:
+        with pytest.raises(LimitReached, match=r"vast takes about 1200\.0 MiB of memory; 1000\.0 MiB is the most"):
+            await load(stub, "vast")
+        assert {name: state for name, _, state, _ in await index(stub)} == {"times": "READY", "vast": "UNAVAILABLE"}
+        assert await product(stub) == 2.0
 
 
 async def test_statistics_are_those_of_the_loaded_version(stub: GRPCInferenceServiceAsyncStub) -> None:

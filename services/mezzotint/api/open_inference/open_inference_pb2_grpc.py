@@ -185,17 +185,19 @@ class GRPCInferenceServiceServicer:
 
     def ModelInfer(self, request, context):
         """Runs a model once. Shares the call with other requests of the same types and trailing dimensions where the model's settings say
-        so. Fails with MODEL_NOT_FOUND, SERVER_OVERLOADED (the model's queue is full), and JOB_EXPIRED (the parameter `timeout` ran out
-        before the call). A caller that goes away is dropped before its call. Messages both ways are bounded by the server's setting,
-        20 MiB as it comes; larger ones end the call with RESOURCE_EXHAUSTED.
+        so. Fails with MODEL_NOT_FOUND, SERVER_OVERLOADED (the model's queue is full, or requests and answers hold 512 MiB, a setting), and
+        JOB_EXPIRED (the parameter `timeout` ran out before the call). A caller that goes away is dropped before its call. Messages both
+        ways are bounded by the server's setting, 20 MiB as it comes: larger requests end with RESOURCE_EXHAUSTED, larger responses with
+        LIMIT_REACHED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ModelStreamInfer(self, request_iterator, context):
-        """Runs a model for each request of the stream, several at a time (64), and answers in the order of the requests. A request that
-        fails is answered with its error_message; the stream goes on. A message over the bound of ModelInfer ends the stream.
+        """Runs a model for each request of the stream, several at a time (64, or 32 MiB of them and their answers), and answers in the order
+        of the requests. A request that fails is answered with its error_message; the stream goes on. A request over the bound of
+        ModelInfer ends the stream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -224,7 +226,7 @@ class GRPCInferenceServiceServicer:
 
     def RepositoryModelLoad(self, request, context):
         """Loads a model, or loads it again as it is on disk now: whole or not at all, and no request fails meanwhile. Fails with
-        MODEL_NOT_FOUND, MODEL_INVALID; what was loaded before stays then.
+        MODEL_NOT_FOUND, MODEL_INVALID, LIMIT_REACHED (more memory than models may take); what was loaded before stays then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

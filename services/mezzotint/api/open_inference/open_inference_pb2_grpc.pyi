@@ -52,13 +52,15 @@ class GRPCInferenceServiceStub:
     """A loaded model's inputs and outputs. Fails with MODEL_NOT_FOUND."""
     ModelInfer: _grpc.UnaryUnaryMultiCallable[_tensors_pb2.ModelInferRequest, _tensors_pb2.ModelInferResponse]
     """Runs a model once. Shares the call with other requests of the same types and trailing dimensions where the model's settings say
-    so. Fails with MODEL_NOT_FOUND, SERVER_OVERLOADED (the model's queue is full), and JOB_EXPIRED (the parameter `timeout` ran out
-    before the call). A caller that goes away is dropped before its call. Messages both ways are bounded by the server's setting,
-    20 MiB as it comes; larger ones end the call with RESOURCE_EXHAUSTED.
+    so. Fails with MODEL_NOT_FOUND, SERVER_OVERLOADED (the model's queue is full, or requests and answers hold 512 MiB, a setting), and
+    JOB_EXPIRED (the parameter `timeout` ran out before the call). A caller that goes away is dropped before its call. Messages both
+    ways are bounded by the server's setting, 20 MiB as it comes: larger requests end with RESOURCE_EXHAUSTED, larger responses with
+    LIMIT_REACHED.
     """
     ModelStreamInfer: _grpc.StreamStreamMultiCallable[_tensors_pb2.ModelInferRequest, _tensors_pb2.ModelStreamInferResponse]
-    """Runs a model for each request of the stream, several at a time (64), and answers in the order of the requests. A request that
-    fails is answered with its error_message; the stream goes on. A message over the bound of ModelInfer ends the stream.
+    """Runs a model for each request of the stream, several at a time (64, or 32 MiB of them and their answers), and answers in the order
+    of the requests. A request that fails is answered with its error_message; the stream goes on. A request over the bound of
+    ModelInfer ends the stream.
     """
     ModelConfig: _grpc.UnaryUnaryMultiCallable[_model_config_pb2.ModelConfigRequest, _model_config_pb2.ModelConfigResponse]
     """A loaded model's settings in Triton's form. Fails with MODEL_NOT_FOUND."""
@@ -68,7 +70,7 @@ class GRPCInferenceServiceStub:
     """Every version of every model in the repository, loaded or not, and why not. Reads the disk."""
     RepositoryModelLoad: _grpc.UnaryUnaryMultiCallable[_model_repository_pb2.RepositoryModelLoadRequest, _model_repository_pb2.RepositoryModelLoadResponse]
     """Loads a model, or loads it again as it is on disk now: whole or not at all, and no request fails meanwhile. Fails with
-    MODEL_NOT_FOUND, MODEL_INVALID; what was loaded before stays then.
+    MODEL_NOT_FOUND, MODEL_INVALID, LIMIT_REACHED (more memory than models may take); what was loaded before stays then.
     """
     RepositoryModelUnload: _grpc.UnaryUnaryMultiCallable[_model_repository_pb2.RepositoryModelUnloadRequest, _model_repository_pb2.RepositoryModelUnloadResponse]
     """Unloads a model once its running requests are done; new ones fail with MODEL_NOT_FOUND at once. Idempotent."""
@@ -108,13 +110,15 @@ class GRPCInferenceServiceAsyncStub(GRPCInferenceServiceStub):
     """A loaded model's inputs and outputs. Fails with MODEL_NOT_FOUND."""
     ModelInfer: _aio.UnaryUnaryMultiCallable[_tensors_pb2.ModelInferRequest, _tensors_pb2.ModelInferResponse]  # type: ignore[assignment]
     """Runs a model once. Shares the call with other requests of the same types and trailing dimensions where the model's settings say
-    so. Fails with MODEL_NOT_FOUND, SERVER_OVERLOADED (the model's queue is full), and JOB_EXPIRED (the parameter `timeout` ran out
-    before the call). A caller that goes away is dropped before its call. Messages both ways are bounded by the server's setting,
-    20 MiB as it comes; larger ones end the call with RESOURCE_EXHAUSTED.
+    so. Fails with MODEL_NOT_FOUND, SERVER_OVERLOADED (the model's queue is full, or requests and answers hold 512 MiB, a setting), and
+    JOB_EXPIRED (the parameter `timeout` ran out before the call). A caller that goes away is dropped before its call. Messages both
+    ways are bounded by the server's setting, 20 MiB as it comes: larger requests end with RESOURCE_EXHAUSTED, larger responses with
+    LIMIT_REACHED.
     """
     ModelStreamInfer: _aio.StreamStreamMultiCallable[_tensors_pb2.ModelInferRequest, _tensors_pb2.ModelStreamInferResponse]  # type: ignore[assignment]
-    """Runs a model for each request of the stream, several at a time (64), and answers in the order of the requests. A request that
-    fails is answered with its error_message; the stream goes on. A message over the bound of ModelInfer ends the stream.
+    """Runs a model for each request of the stream, several at a time (64, or 32 MiB of them and their answers), and answers in the order
+    of the requests. A request that fails is answered with its error_message; the stream goes on. A request over the bound of
+    ModelInfer ends the stream.
     """
     ModelConfig: _aio.UnaryUnaryMultiCallable[_model_config_pb2.ModelConfigRequest, _model_config_pb2.ModelConfigResponse]  # type: ignore[assignment]
     """A loaded model's settings in Triton's form. Fails with MODEL_NOT_FOUND."""
@@ -124,7 +128,7 @@ class GRPCInferenceServiceAsyncStub(GRPCInferenceServiceStub):
     """Every version of every model in the repository, loaded or not, and why not. Reads the disk."""
     RepositoryModelLoad: _aio.UnaryUnaryMultiCallable[_model_repository_pb2.RepositoryModelLoadRequest, _model_repository_pb2.RepositoryModelLoadResponse]  # type: ignore[assignment]
     """Loads a model, or loads it again as it is on disk now: whole or not at all, and no request fails meanwhile. Fails with
-    MODEL_NOT_FOUND, MODEL_INVALID; what was loaded before stays then.
+    MODEL_NOT_FOUND, MODEL_INVALID, LIMIT_REACHED (more memory than models may take); what was loaded before stays then.
     """
     RepositoryModelUnload: _aio.UnaryUnaryMultiCallable[_model_repository_pb2.RepositoryModelUnloadRequest, _model_repository_pb2.RepositoryModelUnloadResponse]  # type: ignore[assignment]
     """Unloads a model once its running requests are done; new ones fail with MODEL_NOT_FOUND at once. Idempotent."""
@@ -197,9 +201,10 @@ class GRPCInferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tensors_pb2.ModelInferResponse, _abc.Awaitable[_tensors_pb2.ModelInferResponse]]:
         """Runs a model once. Shares the call with other requests of the same types and trailing dimensions where the model's settings say
-        so. Fails with MODEL_NOT_FOUND, SERVER_OVERLOADED (the model's queue is full), and JOB_EXPIRED (the parameter `timeout` ran out
-        before the call). A caller that goes away is dropped before its call. Messages both ways are bounded by the server's setting,
-        20 MiB as it comes; larger ones end the call with RESOURCE_EXHAUSTED.
+        so. Fails with MODEL_NOT_FOUND, SERVER_OVERLOADED (the model's queue is full, or requests and answers hold 512 MiB, a setting), and
+        JOB_EXPIRED (the parameter `timeout` ran out before the call). A caller that goes away is dropped before its call. Messages both
+        ways are bounded by the server's setting, 20 MiB as it comes: larger requests end with RESOURCE_EXHAUSTED, larger responses with
+        LIMIT_REACHED.
         """
 
     @_abc_1.abstractmethod
@@ -208,8 +213,9 @@ class GRPCInferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_tensors_pb2.ModelInferRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_tensors_pb2.ModelStreamInferResponse], _abc.AsyncIterator[_tensors_pb2.ModelStreamInferResponse]]:
-        """Runs a model for each request of the stream, several at a time (64), and answers in the order of the requests. A request that
-        fails is answered with its error_message; the stream goes on. A message over the bound of ModelInfer ends the stream.
+        """Runs a model for each request of the stream, several at a time (64, or 32 MiB of them and their answers), and answers in the order
+        of the requests. A request that fails is answered with its error_message; the stream goes on. A request over the bound of
+        ModelInfer ends the stream.
         """
 
     @_abc_1.abstractmethod
@@ -243,7 +249,7 @@ class GRPCInferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_model_repository_pb2.RepositoryModelLoadResponse, _abc.Awaitable[_model_repository_pb2.RepositoryModelLoadResponse]]:
         """Loads a model, or loads it again as it is on disk now: whole or not at all, and no request fails meanwhile. Fails with
-        MODEL_NOT_FOUND, MODEL_INVALID; what was loaded before stays then.
+        MODEL_NOT_FOUND, MODEL_INVALID, LIMIT_REACHED (more memory than models may take); what was loaded before stays then.
         """
 
     @_abc_1.abstractmethod

@@ -273,11 +273,11 @@ class ModelInferRequest(_message.Message):
     model_version: _builtins.str
     """Its version; empty: the latest loaded one."""
     id: _builtins.str
-    """Comes back in the response."""
+    """Comes back in the response; at most 4096 characters."""
     @_builtins.property
     def parameters(self) -> _containers.MessageMap[_builtins.str, Global___InferParameter]:
         """`priority`: 1 goes first; 0, or none: the model's default level. `timeout`: microseconds in the model's queue after which the request
-        fails; 0, or none: no end. Others are taken and mean nothing.
+        fails; 0, or none: no end. Others are taken and mean nothing: 64 in all, with names and texts of at most 4096 characters.
         """
 
     @_builtins.property

@@ -7,9 +7,9 @@ import hashlib
 import platform
 from pathlib import Path
 
+from mezzotint.inference.graphs.memory import graph_bytes
 from mezzotint.inference.graphs.quiet_onnxruntime import onnxruntime
 from mezzotint.inference.models.engine import Engine
-from mezzotint.inference.models.memory import graph_bytes
 
 CPU_INFO, GPU_INFO = Path("/proc/cpuinfo"), Path("/proc/driver/nvidia/gpus")
 # A graph's nodes stand before its weights, which do not change how long a call takes.

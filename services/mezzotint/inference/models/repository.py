@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mezzotint.inference.graphs.memory import Hold, Memory, graph_bytes, memory_of
 from mezzotint.inference.models import folder as model_folder
 from mezzotint.inference.models.card import ModelCard
 from mezzotint.inference.models.diffusers_card import read_card
 from mezzotint.inference.models.engine import Engine
 from mezzotint.inference.models.folder import Place
-from mezzotint.inference.models.memory import Hold, Memory, memory_of
 from mezzotint.runtime import logging
 from mezzotint.runtime.errors import LimitReached, ModelInvalid, ModelNotFound
 
@@ -145,7 +145,7 @@ class Repository:
             raise ModelInvalid(f"the folder of {name} cannot be read: {error.strerror}") from error
         if before is not None and before.place == place:
             return before
-        with self._memory.loading(name, place.folder) as hold:
+        with self._memory.loading(name, graph_bytes(place.folder)) as hold:
             return Loaded(self._open(place.folder), place, hold)
 
     async def load_all(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from importlib.metadata import version
 from typing import Any
 
@@ -21,6 +22,7 @@ from mezzotint.inference.open_inference import stream as open_inference_stream
 from mezzotint.inference.open_inference.infer import OpenInference
 from mezzotint.inference.open_inference.unserved_service import UnservedServicer
 from mezzotint.inference.tensors.repository import Indexed, TensorRepository
+from mezzotint.inference.tensors.telling import quoted
 from mezzotint.runtime.errors import FieldInvalid
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -69,14 +71,18 @@ class OpenInferenceServicer(UnservedServicer):
 
     async def ModelInfer(self, request: tensors_pb2.ModelInferRequest, context: Context) -> tensors_pb2.ModelInferResponse:
         """Runs a model."""
-        return await self._inference.infer(request)
+        answer = await self._inference.infer(request)
+        # One that is large is sent as fast as its caller takes it.
+        context.add_done_callback(lambda _: answer.place.give_back())  # type: ignore[arg-type]  # the stubs want a class of theirs
+        return answer.response
 
     async def ModelStreamInfer(
         self, requests: AsyncIterator[tensors_pb2.ModelInferRequest], context: Context
     ) -> AsyncIterator[tensors_pb2.ModelStreamInferResponse]:
         """Runs a model for each request."""
-        async for answer in open_inference_stream.answers(requests, self._inference.infer, self._draining):
-            yield answer
+        async with aclosing(open_inference_stream.answers(requests, self._inference.infer, self._draining)) as answers:
+            async for answer in answers:
+                yield answer
 
     async def ModelConfig(
         self, request: model_config_pb2.ModelConfigRequest, context: Context
@@ -131,10 +137,12 @@ def index_of(indexed: Indexed) -> model_repository_pb2.RepositoryIndexResponse.M
 def check_repository(name: str) -> None:
     """Raise FieldInvalid for a repository that is not there."""
     if name:
-        raise FieldInvalid.of("repository_name", f"this server has one repository, without a name; {name!r} came")
+        raise FieldInvalid.of("repository_name", f"this server has one repository, without a name; {quoted(name)} came")
 
 
 def check_parameters(names: list[str]) -> None:
     """Raise FieldInvalid for a parameter, which would change how the model is loaded."""
     if names:
-        raise FieldInvalid.of("parameters", f"{names[0]!r} is not served; put the model and its model.yaml into the repository")
+        raise FieldInvalid.of(
+            "parameters", f"{quoted(names[0])} is not served; put the model and its model.yaml into the repository"
+        )

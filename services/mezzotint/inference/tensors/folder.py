@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 from mezzotint.inference.graphs.files import invalid
+from mezzotint.inference.graphs.memory import Hold, Memory
 from mezzotint.inference.tensors.model import FILE, TensorModel
 from mezzotint.inference.tensors.model_settings import read_settings
+from mezzotint.inference.tensors.telling import named, quoted
 from mezzotint.runtime.errors import ModelNotFound
 
 # Names of models; other folders are not models.
@@ -38,23 +40,35 @@ def versions(model: Path) -> list[int]:
         return []
 
 
-def open_model(folder: Path | None, name: str) -> list[TensorModel]:
-    """The newest versions of a model, as many as its settings say, opened. Raises ModelNotFound, ModelInvalid."""
+def open_model(folder: Path | None, name: str, memory: Memory) -> tuple[list[TensorModel], Hold]:
+    """The newest versions of a model, as many as its settings say, opened, and the memory held for them.
+
+    Raises ModelNotFound, ModelInvalid, LimitReached; nothing is held then.
+    """
     if folder is None:
         raise ModelNotFound("this server has no folder of tensor models; set MEZZOTINT_INFERENCE_TENSOR_MODELS")
     if name not in (found := names(folder)):
-        listed = ", ".join(found)
+        listed = named(found)
         raise ModelNotFound(
-            f"no tensor model's folder is named {name!r}; there are: {listed or 'none'}", metadata={"models": listed}
+            f"no tensor model's folder is named {quoted(name)}; there are: {listed or 'none'}", metadata={"models": listed}
         )
     model = folder / name
     settings = read_settings(model)
     chosen = versions(model)[-settings.versions :]
     if not chosen:
         raise invalid(name, f"it has no version; put the graph into {name}/1/{FILE}")
-    return [TensorModel(model, version, settings) for version in chosen]
+    with memory.loading(name, sum(_bytes(model / str(version)) for version in chosen)) as hold:
+        return [TensorModel(model, version, settings) for version in chosen], hold
 
 
 def version_of(written: str) -> int:
     """A version's number; 0, which no version has, for what is none."""
     return int(written) if VERSION.fullmatch(written) else 0
+
+
+def _bytes(version: Path) -> int:
+    """The bytes of a version's files: weights may stand beside the graph under any name."""
+    try:
+        return sum(path.stat().st_size for path in version.rglob("*") if path.is_file())
+    except OSError as error:
+        raise invalid(version.name, f"it cannot be read: {error.strerror}") from error

@@ -8,10 +8,13 @@ from mezzotint.inference.graphs.files import invalid, readable
 from mezzotint.inference.graphs.graph import FAILURES, options, providers
 from mezzotint.inference.graphs.quiet_onnxruntime import onnxruntime, state
 from mezzotint.inference.tensors.model_settings import TensorSettings
+from mezzotint.inference.tensors.telling import cut
 from mezzotint.inference.tensors.types import BY_RUNTIME, Array, TensorSpec
 from mezzotint.runtime.errors import FieldInvalid, Internal
 
 FILE = "model.onnx"
+# What ONNX Runtime says of a call can have a shape of any length in it.
+REASON_CHARACTERS_MAX = 1000
 
 
 class TensorModel:
@@ -34,9 +37,9 @@ class TensorModel:
         try:
             results: list[Array] = self._session.run(list(outputs), dict(inputs))
         except state.InvalidArgument as error:
-            raise FieldInvalid(f"inputs: the model refuses them: {error}") from error
+            raise FieldInvalid(f"inputs: the model refuses them: {cut(str(error), REASON_CHARACTERS_MAX)}") from error
         except FAILURES as error:
-            raise Internal(f"the model failed on these inputs: {error}") from error
+            raise Internal(f"the model failed on these inputs: {cut(str(error), REASON_CHARACTERS_MAX)}") from error
         return results
 
     @property

@@ -1,20 +1,27 @@
 """A request from the wire held to the model it is for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from mezzotint.api.open_inference.tensors_pb2 import InferParameter, ModelInferRequest
 from mezzotint.inference.tensors import contents as tensor_contents
 from mezzotint.inference.tensors.call import TensorRequest
 from mezzotint.inference.tensors.model import TensorModel
+from mezzotint.inference.tensors.telling import cut, dimensions, named, quoted
 from mezzotint.inference.tensors.types import Array, TensorSpec
 from mezzotint.runtime.errors import FieldInvalid
 
+# Comes back in the response, and what waits is bounded by its tensors alone.
+ID_CHARACTERS_MAX, PARAMETERS_MAX, PARAMETER_CHARACTERS_MAX = 4096, 64, 4096
 SHARED_MEMORY = ("shared_memory_region", "shared_memory_byte_size", "shared_memory_offset")
 CLASSIFICATION = ("classification",)
 
 
 def decode(request: ModelInferRequest, model: TensorModel) -> TensorRequest:
     """What the model is asked to do. Raises FieldInvalid, naming the field at fault."""
+    if len(request.id) > ID_CHARACTERS_MAX:
+        raise FieldInvalid.of("id", f"it has at most {ID_CHARACTERS_MAX} characters; {len(request.id)} came")
+    _hold_parameters("parameters", request.parameters)
     inputs = _inputs(request, model)
     # In the graph's order, so that equal requests have equal keys.
     ordered = {name: inputs[name] for name in model.inputs}
@@ -38,8 +45,8 @@ def _inputs(request: ModelInferRequest, model: TensorModel) -> dict[str, Array]:
         spec = model.inputs.get(each.name)
         if spec is None or each.name in inputs:
             problem = "comes twice" if spec else "is no input of the model"
-            raise FieldInvalid.of(field, f"{each.name!r} {problem}; it has {', '.join(model.inputs)}")
-        _refuse(f"{field}.parameters", each.parameters, SHARED_MEMORY)
+            raise FieldInvalid.of(field, f"{quoted(each.name)} {problem}; it has {named(list(model.inputs))}")
+        _hold_parameters(f"{field}.parameters", each.parameters, SHARED_MEMORY)
         _hold(field, spec, each.datatype, each.shape)
         if raw and each.HasField("contents"):
             raise FieldInvalid.of(f"{field}.contents", "raw_input_contents came as well; send one of them")
@@ -49,18 +56,20 @@ def _inputs(request: ModelInferRequest, model: TensorModel) -> dict[str, Array]:
             else tensor_contents.from_contents(f"{field}.contents", spec.type, each.shape, each.contents)
         )
     if missing := model.inputs.keys() - inputs.keys():
-        raise FieldInvalid.of("inputs", f"missing: {', '.join(sorted(missing))}")
+        raise FieldInvalid.of("inputs", f"missing: {named(sorted(missing))}")
     return inputs
 
 
 def _hold(field: str, spec: TensorSpec, datatype: str, shape: Sequence[int]) -> None:
     """Raise FieldInvalid unless type and dimensions are the graph's."""
     if datatype != spec.type.name:
-        raise FieldInvalid.of(f"{field}.datatype", f"{spec.name} is {spec.type.name}; {datatype!r} came")
+        raise FieldInvalid.of(f"{field}.datatype", f"{spec.name} is {spec.type.name}; {quoted(datatype)} came")
     fits = len(shape) == len(spec.shape)
     if not fits or any(has is not None and has != size for has, size in zip(spec.shape, shape, strict=True)):
         wanted = [-1 if size is None else size for size in spec.shape]
-        raise FieldInvalid.of(f"{field}.shape", f"{spec.name} has the shape {wanted}, -1 for any size; {list(shape)} came")
+        raise FieldInvalid.of(
+            f"{field}.shape", f"{spec.name} has the shape {wanted}, -1 for any size; {dimensions(shape)} came"
+        )
 
 
 def _rows(inputs: dict[str, Array], rows_max: int) -> int:
@@ -68,7 +77,7 @@ def _rows(inputs: dict[str, Array], rows_max: int) -> int:
     counts = {name: len(each) for name, each in inputs.items()}
     rows = next(iter(counts.values()), 1)
     if len(set(counts.values())) > 1:
-        raise FieldInvalid.of("inputs", f"all need the same first dimension; they have {counts}")
+        raise FieldInvalid.of("inputs", f"all need the same first dimension; they have {cut(str(counts))}")
     if rows > rows_max:
         raise FieldInvalid.of("inputs", f"{rows} rows came; this model takes {rows_max} at most in one request")
     return rows
@@ -80,8 +89,8 @@ def _outputs(request: ModelInferRequest, model: TensorModel) -> tuple[str, ...]:
     for number, each in enumerate(request.outputs):
         if each.name not in model.outputs or each.name in names:
             problem = "comes twice" if each.name in names else "is no output of the model"
-            raise FieldInvalid.of(f"outputs[{number}]", f"{each.name!r} {problem}; it has {', '.join(model.outputs)}")
-        _refuse(f"outputs[{number}].parameters", each.parameters, SHARED_MEMORY + CLASSIFICATION)
+            raise FieldInvalid.of(f"outputs[{number}]", f"{quoted(each.name)} {problem}; it has {named(list(model.outputs))}")
+        _hold_parameters(f"outputs[{number}].parameters", each.parameters, SHARED_MEMORY + CLASSIFICATION)
         names[each.name] = None
     return tuple(names or model.outputs)
 
@@ -111,8 +120,14 @@ def _whole(request: ModelInferRequest, name: str) -> int:
     return int(value)
 
 
-def _refuse(field: str, parameters: object, names: Sequence[str]) -> None:
-    """Raise FieldInvalid for a parameter that would change the answer and has no effect here."""
-    found = [name for name in names if parameters and name in parameters]  # type: ignore[operator]  # a map of the message
-    if found:
+def _hold_parameters(field: str, given: Mapping[str, InferParameter], unserved: Sequence[str] = ()) -> None:
+    """Raise FieldInvalid for parameters that would change the answer and have no effect here, and for too many or too long."""
+    if not given:
+        return
+    if found := [name for name in unserved if name in given]:
         raise FieldInvalid.of(field, f"{found[0]} is not served here; leave it out and send or take the tensor in the message")
+    # Not more than may be are looked at: this runs on the event loop.
+    longest = max(max(len(name), len(each.string_param)) for name, each in islice(given.items(), PARAMETERS_MAX))
+    if len(given) > PARAMETERS_MAX or longest > PARAMETER_CHARACTERS_MAX:
+        limit = f"at most {PARAMETERS_MAX} with names and texts of at most {PARAMETER_CHARACTERS_MAX} characters"
+        raise FieldInvalid.of(field, f"{limit}; {len(given)} came, the longest text with {longest} characters")

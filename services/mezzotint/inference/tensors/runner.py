@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from mezzotint.inference.tensors.batcher import Batcher, Key
 from mezzotint.inference.tensors.call import Result, Spent, TensorRequest, call
+from mezzotint.inference.tensors.meter import TensorMeter
 from mezzotint.inference.tensors.model import TensorModel
 from mezzotint.inference.tensors.pace import SHORT_SECONDS, TINY_SECONDS, Pace
 from mezzotint.inference.tensors.statistics import TensorStatistics
@@ -38,7 +39,8 @@ class TensorRunner:
     def __init__(self, model: TensorModel, pool: Executor) -> None:
         settings = model.settings
         self.model = model
-        self.statistics = TensorStatistics()
+        self._meter = TensorMeter(model.name)
+        self.statistics = TensorStatistics(self._meter)
         self._pool = pool
         self._loop = asyncio.get_running_loop()
         self._batcher: Batcher[_Waiting] = Batcher(
@@ -68,11 +70,13 @@ class TensorRunner:
             expires = None if request.timeout is None else now + request.timeout
             waiting = _Waiting(request, now, expires, self._loop.create_future())
             self._batcher.add(waiting)
+            self._meter.waiting(self._batcher.size)
             self._look_soon()
             return await waiting.answer
         except BaseException:
             if waiting is not None:
                 self._batcher.drop(waiting)
+                self._meter.waiting(self._batcher.size)
             self.statistics.failed(now, time.perf_counter())
             raise
 
@@ -119,9 +123,10 @@ class TensorRunner:
                 # One at a time: the loop has others to serve between them.
                 if self._batcher.size:
                     self._look_soon()
-                return
+                break
             self._begin(batch)
-        if self._batcher.size and (wake := self._wake()) is not None:
+        self._meter.waiting(self._batcher.size)
+        if not self._looking and self._batcher.size and (wake := self._wake()) is not None:
             self._timer = self._loop.call_later(max(0.0, wake - now), self._look)
 
     def _wake(self) -> float | None:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from mezzotint.inference.tensors.call import Spent
+from mezzotint.inference.tensors.meter import TensorMeter
 
 
 @dataclass
@@ -36,8 +37,9 @@ class Stages:
 
 @dataclass
 class TensorStatistics:
-    """Counts of one version. Times are in seconds, of one clock."""
+    """Counts of one version, told to the meter of its model too. Times are in seconds, of one clock."""
 
+    meter: TensorMeter
     last_inference_ms: int = 0
     inferences: int = 0
     executions: int = 0
@@ -53,11 +55,13 @@ class TensorStatistics:
         self.executions += 1
         self.inferences += spent.rows
         self.calls[spent.rows].add(spent)
+        self.meter.called(spent.compute_infer, spent.rows)
 
     def succeeded(self, spent: Spent, arrived: float, now: float) -> None:
         """A request that succeeded."""
         self.success.add(now - arrived)
         self.queue.add(spent.began - arrived)
+        self.meter.waited(spent.began - arrived)
         self.stages.add(spent)
 
     def failed(self, arrived: float, now: float) -> None:

@@ -1,6 +1,10 @@
-"""How much memory models may take, each and together: held before one is loaded, and measured once it is."""
+"""How much memory models may take, each and together: held before one is loaded, and measured once it is.
+
+Models that draw and tensor models share the bounds.
+"""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,16 +26,23 @@ class Hold:
     """The bytes that one model takes: an estimate until it is loaded."""
 
     size: int
+    loading: bool = True
+    measurable: bool = True
+    """No other model was loaded meanwhile: what the process grew by is this one's."""
 
 
 @dataclass
 class Memory:
-    """The bounds in bytes, and what loaded models hold. `resident` tells what the process has in memory now."""
+    """The bounds in bytes, and what loaded models hold. `resident` tells what the process has in memory now.
+
+    Models may be loaded in several threads at the same time.
+    """
 
     each_max: int
     total_max: int
     resident: Callable[[], int] = field(default=lambda: resident_bytes())
     _holds: dict[int, Hold] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def held(self) -> int:
@@ -39,29 +50,44 @@ class Memory:
         return sum(hold.size for hold in list(self._holds.values()))
 
     @contextmanager
-    def loading(self, name: str, folder: Path) -> Iterator[Hold]:
-        """Hold room for a model that is loaded inside the block; on an error it is given back.
+    def loading(self, name: str, files: int) -> Iterator[Hold]:
+        """Hold room for a model of so many bytes on disk, which is loaded inside the block; on an error it is given back.
 
-        Raises LimitReached before the block when the estimate does not fit, and after it when what was measured does not.
+        Raises LimitReached before the block when the estimate does not fit, and after it when what was measured does not. A
+        model that was loaded beside another one keeps its estimate: nobody can tell whose memory is whose.
         """
-        files = graph_bytes(folder)
-        self._expect(name, round(files * FACTOR), "about ")
-        hold = Hold(round(files * FACTOR))
-        self._holds[id(hold)] = hold
+        hold = self._take(name, round(files * FACTOR))
         before = self.resident()
         try:
             yield hold
-            measured = max(files, self.resident() - before)
-            hold.size = 0
-            self._expect(name, measured, "")
+            self._measured(name, hold, max(files, self.resident() - before))
         except BaseException:
             self.release(hold)
             raise
-        hold.size = measured
 
     def release(self, hold: Hold) -> None:
         """A model is not there any more."""
         self._holds.pop(id(hold), None)
+
+    def _take(self, name: str, estimate: int) -> Hold:
+        """Room for a model that is about to be loaded. Raises LimitReached."""
+        with self._lock:
+            self._expect(name, estimate, "about ")
+            hold = Hold(estimate)
+            for other in (beside := [each for each in self._holds.values() if each.loading]):
+                other.measurable = False
+            hold.measurable = not beside
+            self._holds[id(hold)] = hold
+            return hold
+
+    def _measured(self, name: str, hold: Hold, size: int) -> None:
+        """A model is loaded, and the process grew by `size`. Raises LimitReached."""
+        with self._lock:
+            hold.loading = False
+            if hold.measurable:
+                hold.size = 0
+                self._expect(name, size, "")
+                hold.size = size
 
     def _expect(self, name: str, size: int, about: str) -> None:
         """Raise LimitReached with the figures unless a model of `size` fits."""
