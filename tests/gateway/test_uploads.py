@@ -22,7 +22,7 @@ from mezzotint.gateway.asked import asked_by
 from mezzotint.gateway.events import may_be_redriven
 from mezzotint.gateway.settings import GatewaySettings
 from mezzotint.gateway.uploads import KEPT_SECONDS, Uploads, keys_of, moved_out
-from mezzotint.inference.models.memory import MIB, resident_bytes
+from mezzotint.inference.graphs.memory import MIB, resident_bytes
 from mezzotint.runtime.blobs import Blobs
 from mezzotint.runtime.errors import FieldInvalid, ImageNotFound
 from mezzotint.runtime.interceptors.access import Principal

@@ -30,7 +30,9 @@ async def test_the_server_is_ready_from_its_last_model_to_its_stop(data: Path, a
     server, gate = Server(ServiceSettings(data=data), authority.identity("inference"), [OPEN]), threading.Event()
     with ThreadPoolExecutor(1) as pool:
         repository = TensorRepository(tmp_path, pool)
-        servicer = OpenInferenceServicer(repository, OpenInference(repository, pool), server.draining)
+        servicer = OpenInferenceServicer(
+            repository, OpenInference(repository, pool, mib_max=16, message_bytes_max=1 << 20), server.draining
+        )
         server.add(add_GRPCInferenceServiceServicer_to_server, servicer)
         await server.start()
         async with connect(authority, server.port, "inference", identity="operator") as channel:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from mezzotint.api.inference.v1.generation_pb2 import GenerationSpec, InputImage
-from mezzotint.inference.models.memory import MIB, resident_bytes
+from mezzotint.inference.graphs.memory import MIB, resident_bytes
 from mezzotint.inference.pictures.image_input import ImageInput
 from mezzotint.inference.pictures.input_store import READING_MAX, InputStore, without_pictures
 from tests.inference.given_pictures import encoded, gradient

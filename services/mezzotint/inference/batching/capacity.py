@@ -12,7 +12,7 @@ class Capacity:
 
     def __init__(self, rows_max: int, cap: Callable[[], int] | None = None, calls: int = 1) -> None:
         self._most = rows_max
-        self._cap = cap
+        self._cap = cap or (lambda: rows_max)
         self._calls = calls
         self._rows = 0
         self._decoding = 0
@@ -49,7 +49,7 @@ class Capacity:
     @property
     def behind(self) -> int:
         """Pictures between their last step and their pixels, beyond as many as one call has rows: decoding lags by these."""
-        return max(0, self._decoding - self._rows_max)
+        return max(0, self._decoding - min(self._most, self._cap()))
 
     @property
     def slots(self) -> int:
@@ -63,11 +63,7 @@ class Capacity:
 
     @property
     def _places(self) -> int:
-        return self._calls * self._rows_max
-
-    @property
-    def _rows_max(self) -> int:
-        return self._most if self._cap is None else min(self._most, self._cap())
+        return self._calls * min(self._most, self._cap())
 
     def _tell(self) -> None:
         for changed in self._watchers:
