@@ -1,6 +1,7 @@
 """python -m benchmarks.model_quality [--json] [--quick] [--model DIR] [--run DIR]: see README.md beside this file."""
 
 import argparse
+import importlib
 import json
 import os
 from dataclasses import dataclass
@@ -24,7 +25,6 @@ class Plan:
 
 
 QUICK = Plan(labels=32, colours=10, composites=3, seeds=2, timings=2)
-TINY = Plan(labels=6, colours=2, composites=1, seeds=2, timings=1)
 
 
 def measure(model_dir: Path, cache_dir: Path | None, plan: Plan, seed: int = 1) -> measures.Figures:
@@ -51,9 +51,8 @@ def main() -> None:
     options = parser.parse_args()
     figures = measure(options.model, options.cache, QUICK if options.quick else Plan())
     if options.run:
-        from benchmarks.model_quality.parity import parity  # only this needs torch
-
-        figures |= parity(options.model, options.run)
+        # By name, because it needs torch, which is not everywhere.
+        figures |= importlib.import_module("training.aquatint.parity").parity(options.model, options.run)
     figures |= {"load": os.getloadavg()[0], "processors": float(os.cpu_count() or 0)}
     if not options.json:
         print("\n".join(f"{name:28} {value:12.4f}" for name, value in figures.items()))

@@ -1,6 +1,7 @@
 """Draw the contact sheet of an exported bundle: 64 fixed prompts, one seed, no choosing.
 
-``python -m training.aquatint.samples [--model DIR] [--sheet FILE] [--seed N]``. Figures: ``python -m benchmarks.model_quality``.
+``python -m training.aquatint.samples [--model DIR] [--sheet FILE] [--seed N]``.
+For figures, ``python -m benchmarks.model_quality``.
 """
 
 import argparse

@@ -28,7 +28,7 @@ from training.aquatint.pictures import load_pictures
 from training.aquatint.progress import RunLog, StopRequest
 from training.aquatint.schedule import add_schedule_arguments, schedule_from
 from training.aquatint.sheets import SHEET_PROMPTS, save_sheet
-from training.aquatint.words import WORDS_CHECKPOINT_FILE, Words
+from training.aquatint.words import CAPTION_RATES, WORDS_CHECKPOINT_FILE, Words
 
 CHECKPOINT_FILE = "base.pt"
 BEFORE_FALL_FILE = "base_before_fall.pt"
@@ -44,6 +44,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=default_cache_dir())
     parser.add_argument("--run", type=Path, help="folder of this run (default: CACHE/run)")
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--captions", type=int, default=64, help="captions a step that teach words and draft only")
     parser.add_argument("--average-decay", type=float, default=0.995)
     parser.add_argument("--sigma-mean", type=float, default=0.6, help="above 0, more noise: shapes before detail")
     parser.add_argument("--sigma-spread", type=float, default=1.3)
@@ -114,6 +115,7 @@ class Trainer:
         # A resumed run draws new batches, not those of the start again.
         seed = arguments.seed + self.progress.step
         self.source = BatchSource(records, views, self.tokenizer, seed=seed)
+        self.captions = BatchSource(records, views, self.tokenizer, seed=seed + 1, rates=CAPTION_RATES)
         self.generator = torch.Generator().manual_seed(seed)
 
     def _begin(self) -> None:
@@ -151,6 +153,8 @@ class Trainer:
         sigmas = draw_sigmas(len(data), self.generator, self.arguments.sigma_mean, self.arguments.sigma_spread)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             corrected, drafted = self.model.losses(data, input_ids, sigmas, noise)
+            if self.arguments.captions:
+                drafted = drafted + self.model.draft_loss(*self.captions.draw(self.arguments.captions))
         self.optimizer.zero_grad()
         torch.autograd.backward(corrected + DRAFT_WEIGHT * drafted)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), GRADIENT_NORM_MAX)

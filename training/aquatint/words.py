@@ -25,6 +25,7 @@ from training.aquatint.text_encoder import encode_prompts
 
 WORDS_CHECKPOINT_FILE = "words.pt"
 GRADIENT_NORM_MAX = 1.0
+CAPTION_RATES = AugmentationRates(uncommon_shown=1.0)  # captions are cheap: all pictures take part
 
 
 class Words(nn.Module):
@@ -66,8 +67,8 @@ def train_words(arguments: argparse.Namespace, run_dir: Path) -> None:
     path = run_dir / WORDS_CHECKPOINT_FILE
     progress: Progress = load_checkpoint(path, model, average, optimizer)
     views, _ = load_pictures(arguments.cache)
-    rates = AugmentationRates(uncommon_shown=1.0)
-    source = BatchSource(load_records(arguments.cache), views, tokenizer, seed=arguments.seed + progress.step, rates=rates)
+    seed = arguments.seed + progress.step
+    source = BatchSource(load_records(arguments.cache), views, tokenizer, seed=seed, rates=CAPTION_RATES)
     schedule, stop = schedule_from(arguments), StopRequest()
     log = RunLog(run_dir / "words_loss.csv", progress, schedule)
     while schedule.done(progress.step) < 1 and not stop.asked:
