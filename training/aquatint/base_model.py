@@ -11,7 +11,7 @@ from training.aquatint.text_encoder import TextEncoder, encode_prompts
 from training.aquatint.unet import Unet, UnetShape, velocity_given_draft
 
 SHIFT = 3.0  # more of the steps while there is much noise, where words decide the shape
-GUIDANCE_DEFAULT = 3.0
+GUIDANCE_DEFAULT = 2.5
 STEPS_DEFAULT = 20
 LATENT_SHAPE = (4, 32, 32)
 

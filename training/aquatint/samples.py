@@ -15,8 +15,10 @@ from training.aquatint.locations import MODEL_DIR
 from training.aquatint.sheets import SAMPLE_PROMPTS, contact_sheet
 
 CHUNK = 8
-SHEET_COLOURS = 192  # a palette keeps the sheet small enough to commit
-SHEET_TILE_PX = 144
+SHEET_TILE_PX = 128
+# Colours are rounded to this many levels, unseen, which keeps the sheet small enough to commit.
+LEVELS_STEP = 4
+WHITE_MIN = 251
 
 
 def draw_sheet(sampler: BundleSampler, path: Path, seed: int, steps: int | None, guidance: float | None) -> None:
@@ -28,8 +30,14 @@ def draw_sheet(sampler: BundleSampler, path: Path, seed: int, steps: int | None,
             for start in range(0, len(prompts), CHUNK)
         ]
     )
-    sheet = contact_sheet(pictures, prompts, tile=SHEET_TILE_PX)
-    sheet.quantize(SHEET_COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    rounded(contact_sheet(pictures, prompts, tile=SHEET_TILE_PX)).save(path, optimize=True)
+
+
+def rounded(sheet: Image.Image) -> Image.Image:
+    """Round colours to the middle of their step; white stays white."""
+    levels = np.asarray(sheet)
+    middles = levels // LEVELS_STEP * LEVELS_STEP + LEVELS_STEP // 2
+    return Image.fromarray(np.where(levels >= WHITE_MIN, 255, middles).astype(np.uint8))
 
 
 def main() -> None:

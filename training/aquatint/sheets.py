@@ -31,8 +31,8 @@ SAMPLE_PROMPTS = (
     "airplane", "sailboat", "bicycle", "balloon",
     "sun", "crescent moon", "snowman", "fire",
     "purple cat", "a blue strawberry", "green penguin", "red whale",
-    "blaue Rakete", "rotes Herz", "gato", "coração azul",
-    "pomme verte", "casa rosa", "cane", "steampunk castle, 3d",
+    "blaue Rakete", "rotes Herz", "gato", "cuore blu",
+    "pomme verte", "casa rosa", "chien", "steampunk castle, 3d",
 )  # fmt: skip
 
 
