@@ -33,7 +33,7 @@ check: $(VENV)/.test
 	$(BIN)/buf lint $(VENV)/protos.binpb --config buf.yaml
 
 bench: $(VENV)/.test
-	for question in first_picture queue queue_fairness step_batching open_inference; do \
+	for question in first_picture queue queue_fairness step_batching open_inference model_quality; do \
 		$(BIN)/python -m benchmarks.$$question --json || exit 1; \
 	done
 

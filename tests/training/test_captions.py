@@ -3,21 +3,22 @@
 import random
 
 from training.aquatint.captions import compose_caption, without_colours
+from training.aquatint.languages import ENGLISH, LANGUAGES, TRANSLATED
 from training.aquatint.palette import COLOUR_NAMES, COLOUR_SYNONYMS
 from training.aquatint.records import PictureRecord
 
 DRAWS = 300
 
 
-def captions_of(record: PictureRecord, colour: str | None, *, recoloured: bool) -> list[str]:
+def captions_of(record: PictureRecord, colour: str | None, *, recoloured: bool, language: str | None = ENGLISH) -> list[str]:
     chance = random.Random(7)
-    return [compose_caption(record, colour, chance, recoloured=recoloured) for _ in range(DRAWS)]
+    return [compose_caption(record, colour, chance, recoloured=recoloured, language=language) for _ in range(DRAWS)]
 
 
 def test_a_repainted_heart_is_never_called_red(records: list[PictureRecord]) -> None:
     captions = captions_of(records[0], "blue", recoloured=True)
     assert not any("red" in caption.split() for caption in captions)
-    assert all("blue" in caption.split() for caption in captions)
+    assert all("blue" in caption.replace(",", " ").split() for caption in captions)
 
 
 def test_a_recoloured_picture_without_one_colour_loses_its_colour_word(records: list[PictureRecord]) -> None:
@@ -37,7 +38,7 @@ def test_labels_and_keywords_are_both_asked_for(records: list[PictureRecord]) ->
 def test_synonyms_of_a_colour_are_used(records: list[PictureRecord]) -> None:
     captions = captions_of(records[1], "gray", recoloured=True)
     for word in ("gray", *COLOUR_SYNONYMS["gray"]):
-        assert any(word in caption.split() for caption in captions)
+        assert any(word in caption.replace(",", " ").split() for caption in captions)
 
 
 def test_a_thing_named_by_a_colour_keeps_its_name() -> None:
@@ -52,3 +53,34 @@ def test_the_same_seed_gives_the_same_captions(records: list[PictureRecord]) -> 
 
 def test_synonyms_belong_to_known_colours() -> None:
     assert set(COLOUR_SYNONYMS) <= set(COLOUR_NAMES)
+
+
+def test_other_languages_are_spoken_but_english_most(records: list[PictureRecord]) -> None:
+    captions = captions_of(records[1], None, recoloured=False, language=None)
+    english = sum("rakete" not in caption and "weltraum" not in caption and "fusée" not in caption for caption in captions)
+    assert 0.6 < english / DRAWS < 0.9
+    assert any("rakete" in caption for caption in captions)
+    assert any("fusée" in caption for caption in captions)
+
+
+def test_a_colour_stands_where_the_language_puts_it(records: list[PictureRecord]) -> None:
+    german = captions_of(records[1], "blue", recoloured=True, language="de")
+    french = captions_of(records[1], "blue", recoloured=True, language="fr")
+    assert any("blaue rakete" in caption for caption in german)
+    assert any("fusée bleue" in caption for caption in french)
+
+
+def test_a_repainted_heart_is_never_called_red_in_another_language(records: list[PictureRecord]) -> None:
+    assert not any("rouge" in caption for caption in captions_of(records[0], "blue", recoloured=True, language="fr"))
+
+
+def test_every_language_has_a_word_for_every_colour() -> None:
+    assert len(TRANSLATED) >= 4
+    for language in LANGUAGES.values():
+        assert list(language.colours) == list(COLOUR_NAMES)
+        assert all(language.colours.values())
+
+
+def test_the_style_is_named_now_and_then(records: list[PictureRecord]) -> None:
+    named = sum("3d" in caption.replace(",", " ").split() for caption in captions_of(records[3], None, recoloured=False))
+    assert 0 < named / DRAWS < 0.3

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from training.aquatint.bundle_sampler import BundleSampler
 
 SEEDS = (1, 2, 3)
-STEPS, GUIDANCE = 20, 3.0
+FACTS = json.loads((MODEL_DIR / "model_index.json").read_text())["_mezzotint"]
+STEPS, GUIDANCE = FACTS["steps_default"], FACTS["guidance_default"]
 RED, GREEN, BLUE, ALPHA = range(4)
 OPAQUE = 128
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from training.aquatint.records import PictureRecord, build_records, record_from_json, record_to_json
+from training.aquatint.records import Names, PictureRecord, build_records, record_from_json, record_to_json
 
 SUBGROUPS = {14: "heart", 56: "transport-air", 58: "time", 88: "av-symbol", 97: "flag"}
 ENTRIES: list[dict[str, Any]] = [
@@ -31,6 +31,23 @@ def test_a_variation_selector_in_one_source_only_does_not_part_a_pair() -> None:
 def test_keywords_are_lower_case_distinct_and_not_the_label() -> None:
     rocket = build_records(ENTRIES, SUBGROUPS, {"1f680": ["rocket_ship", "rocket"]}, FILES)[0]
     assert rocket.keywords == ("space", "rocket ship")
+
+
+def test_a_keyword_that_is_the_label_of_another_picture_is_dropped() -> None:
+    rocket = build_records(ENTRIES, SUBGROUPS, {"1f680": ["watch", "launch"]}, FILES)[0]
+    assert rocket.keywords == ("space", "launch")
+
+
+def test_names_in_other_languages_are_kept_where_there_are_any() -> None:
+    spoken = {
+        "de": {"1f680": Names("rakete", ("weltraum", "armbanduhr")), "231a": Names("armbanduhr")},
+        "fr": {"231a": Names("montre")},
+    }
+    rocket, watch, heart = build_records(ENTRIES, SUBGROUPS, {}, FILES, spoken)
+    assert rocket.names("de") == Names("rakete", ("weltraum",))
+    assert rocket.names("fr") == Names("rocket", ("space",))
+    assert watch.names("fr") == Names("montre")
+    assert not heart.translations
 
 
 def test_a_record_survives_its_line_of_json(records: list[PictureRecord]) -> None:

@@ -7,11 +7,11 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from training.aquatint.flow import TIMESTEPS, integrate, noise_to, sigma_schedule
-from training.aquatint.text_encoder import TextEncoder
-from training.aquatint.unet import Unet, UnetShape
+from training.aquatint.text_encoder import TextEncoder, encode_prompts
+from training.aquatint.unet import Unet, UnetShape, velocity_given_draft
 
 SHIFT = 3.0  # more of the steps while there is much noise, where words decide the shape
-GUIDANCE_DEFAULT = 3.0
+GUIDANCE_DEFAULT = 2.5
 STEPS_DEFAULT = 20
 LATENT_SHAPE = (4, 32, 32)
 
@@ -29,15 +29,24 @@ class BaseModel(nn.Module):
         velocity: Tensor = self.unet(sample, timestep, *self.text_encoder(input_ids))
         return velocity
 
-    def loss(self, data: Tensor, input_ids: Tensor, sigmas: Tensor, noise: Tensor) -> Tensor:
-        """Return the mean squared error of the velocity, a scalar."""
-        predicted: Tensor = self(noise_to(sigmas, data, noise), sigmas * TIMESTEPS, input_ids)
-        return (predicted.float() - (noise - data)).square().mean()
+    def draft_loss(self, data: Tensor, input_ids: Tensor) -> Tensor:
+        """Return the mean squared error of the draft alone, a scalar: a caption costs a twentieth of a denoised picture."""
+        drawn: Tensor = self.unet.draft(self.text_encoder(input_ids)[1])
+        return (drawn.float() - data).square().mean()
 
+    def losses(self, data: Tensor, input_ids: Tensor, sigmas: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Return two scalars: the mean squared error of the correction, and that of the draft.
 
-def encode_prompts(tokenizer: Tokenizer, prompts: list[str]) -> Tensor:
-    """Return ids (B, 24)."""
-    return torch.tensor([encoding.ids for encoding in tokenizer.encode_batch(prompts)])
+        The draft learns from the pictures alone: it stays the mean of what the words may mean.
+        """
+        words, pooled = self.text_encoder(input_ids)
+        draft = self.unet.draft(pooled).float()
+        drafted = (draft - data).square().mean()
+        draft, sample = draft.detach(), noise_to(sigmas, data, noise)
+        correction = self.unet.correct(sample, sigmas * TIMESTEPS, words, pooled, draft).float()
+        expected, spread = velocity_given_draft(sample, draft, sigmas)
+        wanted = (noise - data - expected) / spread
+        return (correction - wanted).square().mean(), drafted
 
 
 @torch.no_grad()

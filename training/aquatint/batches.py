@@ -11,11 +11,14 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from training.aquatint.captions import compose_caption
-from training.aquatint.colours import dominant_colours, paint, rotate_hue
+from training.aquatint.colour_naming import dominant_colours
+from training.aquatint.colours import paint, rotate_hue
 from training.aquatint.latents import to_latent
 from training.aquatint.palette import COLOUR_NAMES, PAINTS
 from training.aquatint.pictures import Bytes
 from training.aquatint.records import PictureRecord
+from training.aquatint.text_encoder import encode_prompts
+from training.aquatint.tokenizer import PAD_ID
 
 # What people ask for most, and what 32x32 can show; the rest is seen seldom, so that these are learned soon.
 COMMON = re.compile(r"^(heart|face|cat-face|monkey|animal|plant|food|drink|sky|transport|place-building|geometric|musical)")
@@ -27,13 +30,13 @@ class AugmentationRates:
     """Shares of a batch, each in [0, 1]."""
 
     empty_caption: float = 0.10
-    jittered_view: float = 0.08
+    jittered_view: float = 0.30
     flipped: float = 0.05
-    painted: float = 0.15
+    painted: float = 0.20
     hue_turned: float = 0.04
     colour_named: float = 0.30
     # Pictures outside of COMMON take part in this share of the rounds.
-    uncommon_shown: float = 0.15
+    uncommon_shown: float = 0.35
 
 
 class BatchSource:
@@ -58,11 +61,11 @@ class BatchSource:
         self.order: list[int] = []
 
     def draw(self, size: int) -> tuple[Tensor, Tensor]:
-        """Return latents (size, 4, 32, 32) and input ids (size, 24)."""
+        """Return latents (size, 4, 32, 32) and input ids (size, T), T being the longest caption's, at most 24."""
         chosen = [self._next_index() for _ in range(size)]
         pictures = torch.from_numpy(np.stack([self._view(index) for index in chosen])).float() / 255
         pictures, recoloured = self._recolour(pictures)
-        shown = dominant_colours(pictures)
+        shown = dominant_colours(pictures.numpy())
         captions = [
             self._caption(self.records[index], seen, asked)
             for index, seen, asked in zip(chosen, shown, recoloured, strict=True)
@@ -114,4 +117,6 @@ class BatchSource:
         return compose_caption(record, asked or seen, self.chance, recoloured=True)
 
     def _encode(self, captions: list[str]) -> Tensor:
-        return torch.tensor([encoding.ids for encoding in self.tokenizer.encode_batch(captions)])
+        """Return ids without the columns that are padding for all: captions are short, and padding costs as much as words."""
+        ids = encode_prompts(self.tokenizer, captions)
+        return ids[:, : int((ids != PAD_ID).sum(1).max())]

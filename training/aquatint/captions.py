@@ -7,64 +7,86 @@ import argparse
 import random
 from pathlib import Path
 
+from training.aquatint.languages import ENGLISH, LANGUAGES
 from training.aquatint.locations import default_cache_dir
-from training.aquatint.palette import COLOUR_NAMES, COLOUR_SYNONYMS, COLOUR_WORDS
-from training.aquatint.records import PictureRecord, read_records, record_from_json, record_to_json
+from training.aquatint.palette import COLOUR_NAMES
+from training.aquatint.records import Names, PictureRecord, read_records, record_from_json, record_to_json
 from training.aquatint.tokenizer import train_tokenizer
 
 RECORDS_FILE = "records.jsonl"
 TOKENIZER_FILE = "tokenizer.json"
-PREFIXES = ("", "", "", "", "", "a ", "an emoji of ", "a picture of ", "emoji: ")
-LABEL_SHARE = 0.6
+BARE_SHARE = 0.6  # captions without "a picture of" or the like
+LABEL_SHARE = 0.65
 SYNONYM_SHARE = 0.2
+ENGLISH_SHARE = 0.75
+STYLE_SHARE = 0.1
+STYLES = ("3d {}", "{}, 3d", "{} in 3d")
 
 
-def without_colours(phrase: str) -> str:
+def without_colours(phrase: str, language: str = ENGLISH) -> str:
     """Drop colour words, unless nothing would be left ("orange", the fruit)."""
-    kept = " ".join(word for word in phrase.split() if word.strip(",:") not in COLOUR_WORDS)
+    colours = LANGUAGES[language].colour_words
+    kept = " ".join(word for word in phrase.split() if word.strip(",:") not in colours)
     return kept or phrase
 
 
-def colour_word(colour: str, chance: random.Random) -> str:
-    """Return the colour's name, now and then a synonym."""
-    synonyms = COLOUR_SYNONYMS.get(colour, ())
-    if synonyms and chance.random() < SYNONYM_SHARE:
-        return chance.choice(synonyms)
-    return colour
+def colour_word(colour: str, chance: random.Random, language: str = ENGLISH) -> str:
+    """Return a word for the colour: in English its name, now and then a synonym; else any inflected form."""
+    name, *synonyms = LANGUAGES[language].colours[colour]
+    if language == ENGLISH:
+        return chance.choice(synonyms) if synonyms and chance.random() < SYNONYM_SHARE else name
+    return chance.choice([name, *synonyms])
 
 
-def subject_of(record: PictureRecord, chance: random.Random) -> str:
+def subject_of(names: Names, chance: random.Random) -> str:
     """Choose what to call the picture: its label, mostly, or a keyword or two."""
-    if not record.keywords or chance.random() < LABEL_SHARE:
-        return record.label
-    keyword = chance.choice(record.keywords)
+    if not names.keywords or chance.random() < LABEL_SHARE:
+        return names.label
+    keyword = chance.choice(names.keywords)
     style = chance.random()
     if style < 0.45:
         return keyword
-    return f"{record.label}, {keyword}" if style < 0.8 else f"{keyword} {record.label}"
+    return f"{names.label}, {keyword}" if style < 0.8 else f"{keyword} {names.label}"
 
 
-def compose_caption(record: PictureRecord, colour: str | None, chance: random.Random, *, recoloured: bool = False) -> str:
-    """Compose one caption.
+def choose_language(record: PictureRecord, chance: random.Random) -> str:
+    """English mostly, else one of the languages that name this picture."""
+    if not record.translations or chance.random() < ENGLISH_SHARE:
+        return ENGLISH
+    return chance.choice(sorted(record.translations))
+
+
+def compose_caption(
+    record: PictureRecord, colour: str | None, chance: random.Random, *, recoloured: bool = False, language: str | None = None
+) -> str:
+    """Compose one caption, in ``language`` or in one drawn by chance.
 
     ``colour`` is the paint that dominates the picture as it will be shown, if one does. A recoloured
     picture loses the colour words of its label, because they have stopped being true.
     """
-    subject = subject_of(record, chance)
+    spoken = language or choose_language(record, chance)
+    subject = subject_of(record.names(spoken), chance)
     if recoloured:
-        subject = without_colours(subject)
+        subject = without_colours(subject, spoken)
     if colour is not None:
-        subject = f"{colour_word(colour, chance)} {without_colours(subject)}"
-    return chance.choice(PREFIXES) + subject
+        word, bare = colour_word(colour, chance, spoken), without_colours(subject, spoken)
+        subject = f"{word} {bare}" if LANGUAGES[spoken].colour_first else f"{bare} {word}"
+    if chance.random() >= BARE_SHARE:
+        subject = chance.choice(LANGUAGES[spoken].prefixes) + subject
+    return chance.choice(STYLES).format(subject) if chance.random() < STYLE_SHARE else subject
 
 
 def caption_corpus(records: list[PictureRecord], seed: int = 0) -> list[str]:
-    """Return the text that the tokenizer learns from: phrases as asked for, colours included."""
+    """Return the text that the tokenizer learns from: phrases as asked for, colours included, English most."""
     chance = random.Random(seed)
-    corpus = [prefix + word for prefix in set(PREFIXES) for word in sorted(COLOUR_WORDS)]
+    corpus = []
+    for code, language in LANGUAGES.items():
+        corpus += [prefix + word for prefix in language.prefixes for word in sorted(language.colour_words)]
+        for record in records:
+            names = record.names(code)
+            corpus += [names.label] * (24 if code == ENGLISH else 2)  # so that a label's words are whole pieces
+            corpus += list(names.keywords) * (3 if code == ENGLISH else 1)
     for record in records:
-        corpus += [record.label] * 3
-        corpus += list(record.keywords)
         corpus.append(compose_caption(record, chance.choice(COLOUR_NAMES), chance))
     return corpus
 

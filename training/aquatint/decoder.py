@@ -16,8 +16,9 @@ from training.aquatint.latents import to_straight
 from training.aquatint.locations import default_cache_dir
 from training.aquatint.pictures import load_pictures
 from training.aquatint.progress import RunLog, StopRequest
+from training.aquatint.schedule import add_schedule_arguments, schedule_from
 from training.aquatint.sheets import save_sheet
-from training.aquatint.train import CHECKPOINT_FILE, learning_rate
+from training.aquatint.train import CHECKPOINT_FILE
 from training.aquatint.upscaler import Decoder, Upscaler
 
 DECODER_CHECKPOINT_FILE = "decoder.pt"
@@ -31,15 +32,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=default_cache_dir())
     parser.add_argument("--run", type=Path, help="folder of this run (default: CACHE/run)")
     parser.add_argument("--base", action="store_true", help="train on latents that the base model redraws")
-    parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--decay-steps", type=int, default=1000)
-    parser.add_argument("--warm-up-steps", type=int, default=50)
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--learning-rate", type=float, default=7e-4)
     parser.add_argument("--average-decay", type=float, default=0.995)
     parser.add_argument("--save-every", type=int, default=200)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    add_schedule_arguments(parser, steps=4000, learning_rate=7e-4)
     return parser.parse_args()
 
 
@@ -75,20 +73,21 @@ class DecoderTrainer:
 
     def run(self) -> None:
         """Train up to the last step, with checkpoints and sheets on the way."""
-        log = RunLog(self.run_dir / "decoder_loss.csv", self.progress, self.arguments.steps)
-        stop = StopRequest()
-        while self.progress.step < self.arguments.steps and not stop.asked:
-            log.step(self._step(), self.arguments.batch)
-            last = stop.asked or self.progress.step == self.arguments.steps
+        schedule, stop = schedule_from(self.arguments), StopRequest()
+        log = RunLog(self.run_dir / "decoder_loss.csv", self.progress, schedule)
+        last = False
+        while not last:
+            log.step(self._step(schedule.rate(self.progress.step)), self.arguments.batch)
+            last = stop.asked or schedule.done(self.progress.step) >= 1
             if last or self.progress.step % self.arguments.save_every == 0:
                 save_checkpoint(self.checkpoint, self.upscaler, self.average, self.optimizer, self.progress)
                 self._draw_sheet()
             log.pause_ended()
 
-    def _step(self) -> float:
-        """Take one optimiser step and return its loss."""
+    def _step(self, rate: float) -> float:
+        """Take one optimiser step at this learning rate and return its loss."""
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.progress.step, self.arguments)
+            group["lr"] = rate
         with torch.autocast("cpu", dtype=torch.bfloat16):
             latent, target = self.pairs.draw(self.arguments.batch)
             drawn = self.upscaler(latent.to(memory_format=torch.channels_last))

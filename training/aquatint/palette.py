@@ -25,4 +25,3 @@ COLOUR_SYNONYMS: dict[str, tuple[str, ...]] = {
     "pink": ("magenta",),
     "gray": ("grey", "silver"),
 }
-COLOUR_WORDS = frozenset(COLOUR_NAMES) | {word for synonyms in COLOUR_SYNONYMS.values() for word in synonyms}

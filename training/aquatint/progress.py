@@ -6,6 +6,7 @@ from pathlib import Path
 from types import FrameType
 
 from training.aquatint.checkpoint import Progress
+from training.aquatint.schedule import Schedule
 
 
 class StopRequest:
@@ -23,8 +24,10 @@ class StopRequest:
 class RunLog:
     """Averages the loss between lines; one line each ``every`` steps."""
 
-    def __init__(self, path: Path, progress: Progress, steps: int, every: int = 50) -> None:
-        self.path, self.progress, self.steps, self.every = path, progress, steps, every
+    def __init__(self, path: Path, progress: Progress, schedule: Schedule, every: int = 50) -> None:
+        self.path, self.progress, self.schedule, self.every = path, progress, schedule, every
+        self.done_at_start = schedule.done(progress.step)
+        self.started = time.monotonic()
         self.losses: list[float] = []
         self.images_since = 0
         self.since = self.last = time.monotonic()
@@ -50,11 +53,13 @@ class RunLog:
     def _report(self, now: float) -> None:
         done, mean = self.progress, sum(self.losses) / len(self.losses)
         rate = self.images_since / (now - self.since)
-        left = (self.steps - done.step) * (now - self.since) / len(self.losses) / 60
+        over = self.schedule.done(done.step)
+        gained = over - self.done_at_start
+        left = (now - self.started) * (1 - over) / gained / 60 if gained > 0 else float("inf")
         with self.path.open("a") as log:
             log.write(f"{done.step},{done.images},{done.seconds:.0f},{mean:.5f}\n")
         print(
-            f"step {done.step}/{self.steps}  loss {mean:.4f}  {rate:.0f} images/s  "
+            f"step {done.step} ({over:.0%})  loss {mean:.4f}  {rate:.0f} images/s  "
             f"{done.seconds / 60:.1f} min trained, {left:.0f} min left",
             flush=True,
         )

@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from training.aquatint.fetch import LABELS, PICTURES
+from training.aquatint.languages import ENGLISH, TRANSLATED
 
 FLAG_GROUP = 9
 COMPONENT_GROUP = 2
@@ -26,17 +27,31 @@ SIGN_SUBGROUPS = frozenset(
 CLOCK_FACE = re.compile(r"o[’']clock|-thirty")
 BUTTON = re.compile(r"\bbutton\b")
 VARIATION_SELECTOR = "fe0f"
+LETTERS = re.compile(r"[^\W\d_]{2}")
+
+
+@dataclass(frozen=True)
+class Names:
+    """What one language calls a picture."""
+
+    label: str
+    keywords: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class PictureRecord:
-    """One picture and everything people call it."""
+    """One picture and everything people call it; ``translations`` maps other languages' codes to their names."""
 
     hexcode: str
     file_name: str
     label: str
     keywords: tuple[str, ...]
     subgroup: str
+    translations: Mapping[str, Names] = field(default_factory=dict)
+
+    def names(self, language: str) -> Names:
+        """Return the names in ``language``, the English ones where it has none."""
+        return self.translations.get(language) or Names(self.label, self.keywords)
 
 
 def plain_hexcode(hexcode: str) -> str:
@@ -58,7 +73,7 @@ def keywords_of(entry: Mapping[str, Any], shortcodes: Iterable[str]) -> tuple[st
     phrases += [code.replace("_", " ").replace("-", " ") for code in shortcodes]
     label = str(entry["label"]).lower()
     distinct = dict.fromkeys(phrase.lower().strip() for phrase in phrases)
-    return tuple(phrase for phrase in distinct if re.search("[a-z]{2}", phrase) and phrase != label)
+    return tuple(phrase for phrase in distinct if LETTERS.search(phrase) and phrase != label)
 
 
 def build_records(
@@ -66,19 +81,58 @@ def build_records(
     subgroup_names: Mapping[int, str],
     shortcodes: Mapping[str, Iterable[str]],
     file_names: Iterable[str],
+    translations: Mapping[str, Mapping[str, Names]] | None = None,
 ) -> list[PictureRecord]:
-    """Return the learnable entries that have a picture, in the order of their hexcodes."""
+    """Return the learnable entries that have a picture, in the order of their hexcodes.
+
+    ``translations`` maps a language's code to its names by plain hexcode.
+    """
     files = {plain_hexcode(Path(name).stem): name for name in file_names}
-    records = []
+    kept = {}
     for entry in entries:
         hexcode = plain_hexcode(str(entry["hexcode"]))
         subgroup = subgroup_names.get(entry.get("subgroup", -1), "")
-        if hexcode not in files or not is_learnable(entry, subgroup):
-            continue
-        keywords = keywords_of(entry, shortcodes.get(hexcode, ()))
-        label = str(entry["label"]).lower()
-        records.append(PictureRecord(hexcode, files[hexcode], label, keywords, subgroup))
-    return sorted(records, key=lambda record: record.hexcode)
+        if hexcode in files and is_learnable(entry, subgroup):
+            kept[hexcode] = (names_of(entry, shortcodes.get(hexcode, ())), subgroup)
+    english = without_homonyms({hexcode: names for hexcode, (names, _) in kept.items()})
+    spoken = {
+        code: without_homonyms({hexcode: names[hexcode] for hexcode in kept if hexcode in names})
+        for code, names in (translations or {}).items()
+    }
+    return [
+        PictureRecord(
+            hexcode,
+            files[hexcode],
+            english[hexcode].label,
+            english[hexcode].keywords,
+            subgroup,
+            {code: names[hexcode] for code, names in spoken.items() if hexcode in names},
+        )
+        for hexcode, (_, subgroup) in sorted(kept.items())
+    ]
+
+
+def names_of(entry: Mapping[str, Any], shortcodes: Iterable[str] = ()) -> Names:
+    """Return an entry's label and keywords in lower case."""
+    return Names(str(entry["label"]).lower(), keywords_of(entry, shortcodes))
+
+
+def without_homonyms(named: Mapping[str, Names]) -> dict[str, Names]:
+    """Drop the keywords that are another picture's label: "star" shall mean the star, not the face with starry eyes."""
+    labels = {names.label for names in named.values()}
+    return {
+        hexcode: Names(names.label, tuple(word for word in names.keywords if word not in labels))
+        for hexcode, names in named.items()
+    }
+
+
+def read_translations(folder: Path, codes: Iterable[str]) -> dict[str, dict[str, Names]]:
+    """Read the names in other languages, by code and plain hexcode."""
+    spoken: dict[str, dict[str, Names]] = {}
+    for code in codes:
+        entries = json.loads((folder / code / "data.json").read_text(encoding="utf-8"))
+        spoken[code] = {plain_hexcode(str(entry["hexcode"])): names_of(entry) for entry in entries}
+    return spoken
 
 
 def read_shortcodes(folder: Path) -> dict[str, list[str]]:
@@ -93,12 +147,14 @@ def read_shortcodes(folder: Path) -> dict[str, list[str]]:
 
 def read_records(cache_dir: Path) -> list[PictureRecord]:
     """Build the records from the fetched packages."""
-    english = cache_dir / LABELS.folder / "package" / "en"
+    labels = cache_dir / LABELS.folder / "package"
+    english = labels / ENGLISH
     messages = json.loads((english / "messages.json").read_text(encoding="utf-8"))
     subgroup_names = {group["order"]: group["key"] for group in messages["subgroups"]}
     entries = json.loads((english / "data.json").read_text(encoding="utf-8"))
     files = sorted(path.name for path in picture_folder(cache_dir).glob("*.webp"))
-    return build_records(entries, subgroup_names, read_shortcodes(english / "shortcodes"), files)
+    translations = read_translations(labels, TRANSLATED)
+    return build_records(entries, subgroup_names, read_shortcodes(english / "shortcodes"), files, translations)
 
 
 def picture_folder(cache_dir: Path) -> Path:
@@ -114,4 +170,5 @@ def record_to_json(record: PictureRecord) -> str:
 def record_from_json(line: str) -> PictureRecord:
     """Read a record back from its line of JSON."""
     fields = json.loads(line)
-    return PictureRecord(**{**fields, "keywords": tuple(fields["keywords"])})
+    spoken = {code: Names(names["label"], tuple(names["keywords"])) for code, names in fields.pop("translations").items()}
+    return PictureRecord(**{**fields, "keywords": tuple(fields["keywords"])}, translations=spoken)

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
-from torch import Tensor
 
 from training.aquatint.pictures import Bytes
+
+if TYPE_CHECKING:  # the exported bundle is drawn without torch
+    from torch import Tensor
 
 CAPTION_HEIGHT_PX = 14
 SHEET_PROMPTS = (
@@ -20,9 +23,20 @@ SHEET_PROMPTS = (
     "guitar", "crown", "umbrella", "robot",
     "smiling face", "a pink elephant", "blue pizza", "golden dragon",
 )  # fmt: skip
+SAMPLE_PROMPTS = (
+    *SHEET_PROMPTS,
+    "pig face", "lion", "elephant", "penguin",
+    "whale", "butterfly", "frog", "unicorn",
+    "strawberry", "banana", "doughnut", "ice cream",
+    "airplane", "sailboat", "bicycle", "balloon",
+    "sun", "crescent moon", "snowman", "fire",
+    "purple cat", "a blue strawberry", "green penguin", "red whale",
+    "blaue Rakete", "rotes Herz", "gato", "cuore blu",
+    "pomme verte", "casa rosa", "chien", "steampunk castle, 3d",
+)  # fmt: skip
 
 
-def straight_bytes(straight: Tensor) -> Bytes:
+def straight_bytes(straight: "Tensor") -> Bytes:
     """Turn straight RGBA (B, 4, H, W) in [-1, 1] into bytes (B, H, W, 4)."""
     scaled = ((straight.float() + 1) * 127.5).round().clamp(0, 255)
     return scaled.permute(0, 2, 3, 1).byte().numpy()
@@ -51,6 +65,6 @@ def contact_sheet(pictures: Bytes, captions: Sequence[str], *, tile: int = 128, 
     return sheet
 
 
-def save_sheet(path: Path, straight: Tensor, captions: Sequence[str]) -> None:
+def save_sheet(path: Path, straight: "Tensor", captions: Sequence[str]) -> None:
     """Write a contact sheet of straight RGBA (B, 4, H, W) in [-1, 1]."""
     contact_sheet(straight_bytes(straight), captions).save(path)

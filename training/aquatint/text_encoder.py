@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as functional
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from training.aquatint.tokenizer import MAX_TOKENS, PAD_ID, VOCABULARY_SIZE
@@ -36,7 +37,7 @@ class TransformerLayer(nn.Module):
 class TextEncoder(nn.Module):
     """Embeddings, learned positions and a small transformer; padding comes out as zeros."""
 
-    def __init__(self, width: int = 192, layers: int = 2, heads: int = 4, vocabulary: int = VOCABULARY_SIZE) -> None:
+    def __init__(self, width: int = 192, layers: int = 3, heads: int = 4, vocabulary: int = VOCABULARY_SIZE) -> None:
         super().__init__()
         self.words = nn.Embedding(vocabulary, width)
         self.positions = nn.Parameter(torch.randn(MAX_TOKENS, width) * 0.02)
@@ -46,12 +47,18 @@ class TextEncoder(nn.Module):
         self.pool = nn.Linear(width, width)
 
     def forward(self, input_ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Map ids (B, 24) to last_hidden_state (B, 24, D) and pooler_output (B, D)."""
+        """Map ids (B, T), T <= 24, to last_hidden_state (B, T, D) and pooler_output (B, D); padding may be cut off."""
         real = (input_ids != PAD_ID).float()
         bias = (real[:, None, None, :] - 1) * 1e4
-        states = self.words(input_ids) + self.positions
+        states = self.words(input_ids) + self.positions[: input_ids.shape[1]]
         for layer in self.layers:
             states = layer(states, bias)
         states = self.final_norm(states) * real[..., None]
-        pooled = states.sum(1) / real.sum(1, keepdim=True)
+        # The start token sums up the rest as it likes; the mean keeps every word in view.
+        pooled = states[:, 0] + states.sum(1) / real.sum(1, keepdim=True)
         return states, self.pool(pooled)
+
+
+def encode_prompts(tokenizer: Tokenizer, prompts: list[str]) -> Tensor:
+    """Return ids (B, 24)."""
+    return torch.tensor([encoding.ids for encoding in tokenizer.encode_batch(prompts)])

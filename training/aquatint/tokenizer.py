@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 MAX_TOKENS = 24
-VOCABULARY_SIZE = 2048
+VOCABULARY_SIZE = 6144
 PAD_TOKEN, START_TOKEN = "<pad>", "<start>"
 PAD_ID, START_ID = 0, 1
 

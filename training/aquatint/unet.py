@@ -7,8 +7,11 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from training.aquatint.blocks import Downsample, JointAttention, ResidualBlock, Upsample, sinusoids
+from training.aquatint.draft import Draft
+from training.aquatint.flow import TIMESTEPS
 
 TIME_WIDTH = 128
+DRAFT_SPREAD = 0.35  # root mean square of (picture - draft), about
 
 
 @dataclass(frozen=True)
@@ -20,14 +23,10 @@ class UnetShape:
     head_channels: int = 32
     words: int = 192
     condition: int = 256
+    draft: int = 512
     latent_channels: int = 4
     latent_size: int = 32
     patch: int = 2
-
-    @property
-    def deepest_size(self) -> int:
-        """Height and width of the lowest level."""
-        return (self.latent_size // self.patch) >> (len(self.channels) - 1)
 
 
 class Stage(nn.Module):
@@ -56,25 +55,18 @@ class Unet(nn.Module):
             nn.Linear(TIME_WIDTH, shape.condition), nn.SiLU(), nn.Linear(shape.condition, shape.condition)
         )
         self.text = nn.Linear(shape.words, shape.condition)
-        self.stem = nn.Conv2d(patch_channels, shape.channels[0], 3, padding=1)
+        self.stem = nn.Conv2d(2 * patch_channels, shape.channels[0], 3, padding=1)
         size = shape.latent_size // shape.patch
         self.position = nn.Parameter(torch.zeros(1, shape.channels[0], size, size))
         self.down, skips = self._build_down(shape)
         deepest = shape.channels[-1]
-        self.layout = self._build_layout(shape)
+        self.draft = Draft(shape.words, (shape.latent_channels, shape.latent_size, shape.latent_size), shape.draft)
         self.middle = Stage(deepest, deepest, shape, attend=True)
         self.up = self._build_up(shape, skips)
         self.head_norm = nn.GroupNorm(16, shape.channels[0])
         self.head = nn.Conv2d(shape.channels[0], patch_channels, 3, padding=1)
         nn.init.zeros_(self.head.weight)
-
-    @staticmethod
-    def _build_layout(shape: UnetShape) -> nn.Sequential:
-        """Build the way from the pooled words straight to a coarse map: a shape to begin with in pure noise."""
-        last = nn.Linear(shape.condition, shape.channels[-1] * shape.deepest_size**2)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-        return nn.Sequential(nn.Linear(shape.words, shape.condition), nn.SiLU(), last)
+        nn.init.zeros_(self.head.bias)
 
     @staticmethod
     def _build_down(shape: UnetShape) -> tuple[nn.ModuleList, list[int]]:
@@ -103,24 +95,43 @@ class Unet(nn.Module):
 
     def forward(self, sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor, text_embeds: Tensor) -> Tensor:
         """Predict the velocity (B, 4, 32, 32) of ``sample`` (B, 4, 32, 32) at ``timestep`` (B,) in [0, 1000]."""
-        condition = self.time(sinusoids(timestep, TIME_WIDTH)) + self.text(text_embeds)
+        draft = self.draft(text_embeds)
+        correction = self.correct(sample, timestep, encoder_hidden_states, text_embeds, draft)
+        expected, spread = velocity_given_draft(sample, draft, timestep / TIMESTEPS)
+        return expected + spread * correction
+
+    def correct(self, sample: Tensor, timestep: Tensor, words: Tensor, pooled: Tensor, draft: Tensor) -> Tensor:
+        """Return what the network adds, in units of the velocity's spread (B, 4, 32, 32)."""
+        condition = self.time(sinusoids(timestep, TIME_WIDTH)) + self.text(pooled)
         condition = functional.silu(condition)
-        image = self.stem(functional.pixel_unshuffle(sample, self.shape.patch)) + self.position
+        seen = torch.cat([sample, draft], dim=1)
+        image = self.stem(functional.pixel_unshuffle(seen, self.shape.patch)) + self.position
         skips: list[Tensor] = []
         for stage in self.down:
             if isinstance(stage, Stage):
-                image = stage(image, condition, encoder_hidden_states)
+                image = stage(image, condition, words)
                 skips.append(image)
             else:
                 image = stage(image)
-        side = self.shape.deepest_size
-        image = image + self.layout(text_embeds).reshape(-1, self.shape.channels[-1], side, side)
-        image = self.middle(image, condition, encoder_hidden_states)
+        image = self.middle(image, condition, words)
         for stage in self.up:
             if isinstance(stage, Stage):
                 image = torch.cat([image, skips.pop()], dim=1)
-                image = stage(image, condition, encoder_hidden_states)
+                image = stage(image, condition, words)
             else:
                 image = stage(image)
         image = self.head(functional.silu(self.head_norm(image)))
         return functional.pixel_shuffle(image, self.shape.patch)
+
+
+def velocity_given_draft(sample: Tensor, draft: Tensor, sigmas: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the velocity to expect and its spread, were the picture Gaussian around the draft.
+
+    With data ~ N(draft, DRAFT_SPREAD), the sample leaves this mean and standard deviation of ``noise - data``
+    (preconditioning as in Karras et al. 2022, around a draft instead of zero). Shapes (B, 4, 32, 32) and (B, 1, 1, 1).
+    """
+    sigma = sigmas[:, None, None, None]
+    kept, variance = 1 - sigma, DRAFT_SPREAD**2
+    total = kept * kept * variance + sigma * sigma
+    expected = (sample - kept * draft) * ((sigma - kept * variance) / total) - draft
+    return expected, DRAFT_SPREAD * total.rsqrt()
