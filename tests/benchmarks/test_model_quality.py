@@ -29,8 +29,8 @@ def test_every_promised_figure_is_there(figures: dict[str, float]) -> None:
 
 def test_the_bundled_model_draws_what_it_is_asked(figures: dict[str, float]) -> None:
     """Ensures that weights which have come apart from their tokenizer, or from their sampler, do not pass unseen."""
-    assert figures["label_top5"] >= 0.4
-    assert figures["colour_transfer"] >= 0.4
+    assert figures["label_top5"] >= 0.7
+    assert figures["colour_transfer"] >= 0.6
     assert figures["graphs_mb"] <= 40
 
 
