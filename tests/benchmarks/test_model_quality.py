@@ -10,7 +10,7 @@ from benchmarks.model_quality.prompts import COLOUR_TRIES, COMPOSITES, label_pro
 from training.aquatint.locations import MODEL_DIR
 from training.aquatint.palette import COLOUR_NAMES
 
-TINY = Plan(labels=24, colours=10, composites=2, seeds=2, timings=1)
+TINY = Plan(labels=12, colours=5, composites=2, seeds=2, timings=1)
 SHARES = ("label_top1", "label_top5", "colour_transfer", "colour_and_label_top5", "judge_top1", "judge_top5")
 
 
