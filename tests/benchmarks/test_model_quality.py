@@ -10,7 +10,7 @@ from benchmarks.model_quality.prompts import COLOUR_TRIES, COMPOSITES, label_pro
 from training.aquatint.locations import MODEL_DIR
 from training.aquatint.palette import COLOUR_NAMES
 
-TINY = Plan(labels=24, colours=10, composites=2, seeds=2, timings=1)
+TINY = Plan(labels=12, colours=5, composites=2, seeds=2, timings=1)
 SHARES = ("label_top1", "label_top5", "colour_transfer", "colour_and_label_top5", "judge_top1", "judge_top5")
 
 
@@ -29,8 +29,8 @@ def test_every_promised_figure_is_there(figures: dict[str, float]) -> None:
 
 def test_the_bundled_model_draws_what_it_is_asked(figures: dict[str, float]) -> None:
     """Ensures that weights which have come apart from their tokenizer, or from their sampler, do not pass unseen."""
-    assert figures["label_top5"] >= 0.4
-    assert figures["colour_transfer"] >= 0.4
+    assert figures["label_top5"] >= 0.7
+    assert figures["colour_transfer"] >= 0.6
     assert figures["graphs_mb"] <= 40
 
 
