@@ -77,10 +77,14 @@ class Dispatcher:
         moment = self._moment()
         if self.draining or moment.at < self._paused_until:
             return
-        for urgent, assign in ((False, by_credits), (True, by_urgency)):
-            for worker, jobs in assign(self._room, self._roster, self._leases, moment).items():
-                self._background.spawn(self._start_all(worker, jobs, urgent=urgent))
+        found = [
+            (urgent, assign(self._room, self._roster, self._leases, moment))
+            for urgent, assign in ((False, by_credits), (True, by_urgency))
+        ]
         self._room.observe(moment.at, self._roster.kinds())
+        for urgent, assigned in found:
+            for worker, jobs in assigned.items():
+                self._background.spawn(self._start_all(worker, jobs, urgent=urgent))
 
     async def _start_all(self, worker: Worker, jobs: Sequence[Job], *, urgent: bool) -> None:
         decide = partial(transitions.start, worker_id=worker.worker_id, now=self._clock.now())
