@@ -40,7 +40,7 @@ def colour_transfer(sampler: BundleSampler, judge: Judge, count: int, seed: int)
     """
     tries = COLOUR_TRIES[:: len(COLOUR_TRIES) // count][:count]
     pictures = draw(sampler, [" ".join(each) for each in tries], seed)
-    seen = dominant_colours(pictures.astype(np.float32) / 255, COLOUR_SHARE_MIN)
+    seen = dominant_colours(pictures.astype(np.float32) / np.float32(255), COLOUR_SHARE_MIN)
     coloured = np.array([name == colour for name, (colour, _) in zip(seen, tries, strict=True)])
     known = [place for place, (_, thing) in enumerate(tries) if thing in judge.labels]
     ranks = judge.ranks(pictures[known], [judge.labels.index(tries[place][1]) for place in known])

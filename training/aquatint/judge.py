@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from training.aquatint.captions import load_records
-from training.aquatint.checkpoint import Progress
+from training.aquatint.checkpoint import Progress, in_channels_last
 from training.aquatint.colours import rotate_hue
 from training.aquatint.graphs import GraphSpec, export_graph
 from training.aquatint.latents import to_latent
@@ -100,7 +100,9 @@ def with_folded_norms(judge: Judge) -> Judge:
     layers: list[nn.Module] = []
     for layer in judge.body:
         if isinstance(layer, nn.BatchNorm2d):
-            layers[-1] = fuse_conv_bn_eval(layers[-1], layer)
+            convolution = layers[-1]
+            assert isinstance(convolution, nn.Conv2d)
+            layers[-1] = fuse_conv_bn_eval(convolution, layer)
         else:
             layers.append(layer)
     judge.body = nn.Sequential(*layers)
@@ -116,7 +118,7 @@ def train_judge(views: Tensor, arguments: argparse.Namespace, log_file: Path) ->
     """Train until the schedule ends, and return the judge with its running statistics."""
     torch.manual_seed(arguments.seed)
     torch.set_num_threads(arguments.threads)
-    judge = Judge(len(views)).to(memory_format=torch.channels_last)
+    judge = in_channels_last(Judge(len(views)))
     optimizer = torch.optim.AdamW(judge.parameters(), weight_decay=0.02, fused=True)
     batches, schedule, stop, progress = (
         JudgeBatches(views, arguments.seed),
@@ -136,7 +138,8 @@ def train_judge(views: Tensor, arguments: argparse.Namespace, log_file: Path) ->
         torch.autograd.backward(loss)
         optimizer.step()
         log.step(float(loss.detach()), arguments.batch)
-    return judge.eval()
+    judge.eval()
+    return judge
 
 
 def main() -> None:

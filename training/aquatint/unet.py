@@ -66,7 +66,7 @@ class Unet(nn.Module):
         self.head_norm = nn.GroupNorm(16, shape.channels[0])
         self.head = nn.Conv2d(shape.channels[0], patch_channels, 3, padding=1)
         nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.head.bias = nn.Parameter(torch.zeros(patch_channels))
 
     @staticmethod
     def _build_down(shape: UnetShape) -> tuple[nn.ModuleList, list[int]]:
