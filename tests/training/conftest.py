@@ -5,23 +5,30 @@ from typing import TYPE_CHECKING
 import pytest
 
 from training.aquatint.locations import MODEL_DIR
-from training.aquatint.records import Names, PictureRecord
+from training.aquatint.naming import Names
+from training.aquatint.records import FLAT, PictureRecord
 
 if TYPE_CHECKING:
     from training.aquatint.bundle_sampler import BundleSampler
 
 RECORDS = (
-    PictureRecord("2764", "2764-fe0f.webp", "red heart", ("love", "emotion"), "heart", {"fr": Names("cœur rouge")}),
+    PictureRecord(
+        "2764",
+        "2764-fe0f.webp",
+        Names("red heart", ("love", "emotion"), ("love", "emotion")),
+        "heart",
+        {"fr": Names("cœur rouge")},
+    ),
     PictureRecord(
         "1f680",
         "1f680.webp",
-        "rocket",
-        ("launch", "space"),
+        Names("rocket", ("launch", "space"), ("space",)),
         "transport-air",
-        {"de": Names("rakete", ("weltraum",)), "fr": Names("fusée")},
+        {"de": Names("rakete", ("weltraum",), ("weltraum",)), "fr": Names("fusée")},
     ),
-    PictureRecord("1f34a", "1f34a.webp", "orange", (), "food-fruit"),
-    PictureRecord("1f47b", "1f47b.webp", "ghost", ("creature",), "face-costume"),
+    PictureRecord("1f34a", "1f34a.webp", Names("orange"), "food-fruit"),
+    PictureRecord("1f47b", "1f47b.webp", Names("ghost", ("creature",), ("creature",)), "face-costume"),
+    PictureRecord("1f47b", "1f47b.svg", Names("ghost", ("creature",), ("creature",)), "face-costume", style=FLAT),
 )
 
 

@@ -81,6 +81,20 @@ def test_every_language_has_a_word_for_every_colour() -> None:
         assert all(language.colours.values())
 
 
-def test_the_style_is_named_now_and_then(records: list[PictureRecord]) -> None:
-    named = sum("3d" in caption.replace(",", " ").split() for caption in captions_of(records[3], None, recoloured=False))
-    assert 0 < named / DRAWS < 0.3
+def style_share(record: PictureRecord, style: str) -> float:
+    captions = captions_of(record, None, recoloured=False)
+    return sum(style in caption.replace(",", " ").split() for caption in captions) / DRAWS
+
+
+def test_what_is_drawn_unless_asked_otherwise_is_solid(records: list[PictureRecord]) -> None:
+    solid, flat = records[3], records[4]
+    assert 0 < style_share(solid, "3d") < 0.3
+    assert style_share(solid, "flat") == 0
+    assert style_share(flat, "flat") == 1
+    assert style_share(flat, "3d") == 0
+
+
+def test_a_keyword_that_means_another_picture_never_stands_alone(records: list[PictureRecord]) -> None:
+    captions = captions_of(records[1], None, recoloured=False)
+    assert not any("launch" in caption and "rocket" not in caption for caption in captions)
+    assert any("launch" in caption for caption in captions)

@@ -42,7 +42,7 @@ def test_the_draft_learns_from_pictures_alone() -> None:
     base = BaseModel(SHAPE, layers=1, heads=2)
     torch.nn.init.normal_(base.unet.head.weight, std=0.1)
     data, noise = torch.randn(2, 4, 32, 32), torch.randn(2, 4, 32, 32)
-    corrected, drafted = base.losses(data, torch.tensor([[1, 5], [1, 7]]), torch.tensor([0.3, 0.8]), noise)
+    corrected, drafted = base.losses(data, noise, torch.tensor([[1, 5], [1, 7]]), torch.tensor([0.3, 0.8]))
     corrected.backward(retain_graph=True)
     assert all(parameter.grad is None for parameter in base.unet.draft.parameters())
     drafted.backward()

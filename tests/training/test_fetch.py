@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training.aquatint.fetch import LABELS, PICTURES, DataPackage, DigestMismatchError, verify_archive
+from training.aquatint.fetch import FLAT_PICTURES, LABELS, PICTURES, DataPackage, DigestMismatchError, verify_archive
 
 
 def test_a_changed_archive_is_refused(tmp_path: Path) -> None:
@@ -17,7 +17,7 @@ def test_a_changed_archive_is_refused(tmp_path: Path) -> None:
     verify_archive(archive, hashlib.sha256(archive.read_bytes()).hexdigest())
 
 
-@pytest.mark.parametrize("package", [PICTURES, LABELS], ids=["pictures", "labels"])
+@pytest.mark.parametrize("package", [PICTURES, FLAT_PICTURES, LABELS], ids=["pictures", "flat pictures", "labels"])
 def test_versions_and_digests_are_pinned(package: DataPackage) -> None:
     assert re.search(r"@\d+\.\d+\.\d+$", package.spec)
     assert re.fullmatch(r"[0-9a-f]{64}", package.sha256)

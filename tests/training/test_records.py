@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from training.aquatint.records import Names, PictureRecord, build_records, record_from_json, record_to_json
+from training.aquatint.naming import Names
+from training.aquatint.records import FLAT, PictureRecord, build_records, in_flat_style, record_from_json, record_to_json
 
 SUBGROUPS = {14: "heart", 56: "transport-air", 58: "time", 88: "av-symbol", 97: "flag"}
 ENTRIES: list[dict[str, Any]] = [
@@ -30,12 +31,12 @@ def test_a_variation_selector_in_one_source_only_does_not_part_a_pair() -> None:
 
 def test_keywords_are_lower_case_distinct_and_not_the_label() -> None:
     rocket = build_records(ENTRIES, SUBGROUPS, {"1f680": ["rocket_ship", "rocket"]}, FILES)[0]
-    assert rocket.keywords == ("space", "rocket ship")
+    assert rocket.english.keywords == ("space", "rocket ship")
 
 
 def test_a_keyword_that_is_the_label_of_another_picture_is_dropped() -> None:
     rocket = build_records(ENTRIES, SUBGROUPS, {"1f680": ["watch", "launch"]}, FILES)[0]
-    assert rocket.keywords == ("space", "launch")
+    assert rocket.english.keywords == ("space", "launch")
 
 
 def test_names_in_other_languages_are_kept_where_there_are_any() -> None:
@@ -44,11 +45,21 @@ def test_names_in_other_languages_are_kept_where_there_are_any() -> None:
         "fr": {"231a": Names("montre")},
     }
     rocket, watch, heart = build_records(ENTRIES, SUBGROUPS, {}, FILES, spoken)
-    assert rocket.names("de") == Names("rakete", ("weltraum",))
-    assert rocket.names("fr") == Names("rocket", ("space",))
+    assert rocket.names("de") == Names("rakete", ("weltraum",), ("weltraum",))
+    assert rocket.names("fr") == Names("rocket", ("space",), ("space",))
     assert watch.names("fr") == Names("montre")
     assert not heart.translations
 
 
 def test_a_record_survives_its_line_of_json(records: list[PictureRecord]) -> None:
     assert [record_from_json(record_to_json(record)) for record in records] == records
+
+
+def test_a_flat_picture_has_the_names_of_the_solid_one() -> None:
+    solid = build_records(ENTRIES, SUBGROUPS, {}, FILES)
+    flat = in_flat_style(solid, ["1f680.svg", "2764-fe0f.svg", "1f9ff.svg"])
+    assert [(record.label, record.file_name, record.style) for record in flat] == [
+        ("rocket", "1f680.svg", FLAT),
+        ("red heart", "2764-fe0f.svg", FLAT),
+    ]
+    assert flat[0].english == solid[0].english

@@ -34,7 +34,7 @@ class BaseModel(nn.Module):
         drawn: Tensor = self.unet.draft(self.text_encoder(input_ids)[1])
         return (drawn.float() - data).square().mean()
 
-    def losses(self, data: Tensor, input_ids: Tensor, sigmas: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def losses(self, data: Tensor, noise: Tensor, input_ids: Tensor, sigmas: Tensor) -> tuple[Tensor, Tensor]:
         """Return two scalars: the mean squared error of the correction, and that of the draft.
 
         The draft learns from the pictures alone: it stays the mean of what the words may mean.
@@ -60,8 +60,8 @@ def sample_latents(
     guidance: float = GUIDANCE_DEFAULT,
 ) -> Tensor:
     """Draw one latent (B, 4, 32, 32) a prompt, with classifier-free guidance (Ho & Salimans 2022)."""
-    count = len(prompts)
-    ids = encode_prompts(tokenizer, prompts + [""] * count)
+    count, device = len(prompts), model.unet.position.device
+    ids = encode_prompts(tokenizer, prompts + [""] * count).to(device)
     words, pooled = model.text_encoder(ids)
 
     def guided(sample: Tensor, timestep: Tensor) -> Tensor:
@@ -70,4 +70,4 @@ def sample_latents(
         return torch.add(free, asked - free, alpha=guidance)
 
     noise = torch.randn(count, *LATENT_SHAPE, generator=torch.Generator().manual_seed(seed))
-    return integrate(guided, noise, sigma_schedule(steps, SHIFT))
+    return integrate(guided, noise.to(device), sigma_schedule(steps, SHIFT))

@@ -16,7 +16,7 @@ from training.aquatint.colours import paint, rotate_hue
 from training.aquatint.latents import to_latent
 from training.aquatint.palette import COLOUR_NAMES, PAINTS
 from training.aquatint.pictures import Bytes
-from training.aquatint.records import PictureRecord
+from training.aquatint.records import FLAT, PictureRecord
 from training.aquatint.text_encoder import encode_prompts
 from training.aquatint.tokenizer import PAD_ID
 
@@ -37,6 +37,8 @@ class AugmentationRates:
     colour_named: float = 0.30
     # Pictures outside of COMMON take part in this share of the rounds.
     uncommon_shown: float = 0.35
+    # And those of the flat style, which is what is drawn only when asked for.
+    flat_shown: float = 0.45
 
 
 class BatchSource:
@@ -81,6 +83,8 @@ class BatchSource:
 
     def _is_shown(self, record: PictureRecord) -> bool:
         """Decide whether a picture takes part in this round."""
+        if record.style == FLAT and self.chance.random() >= self.rates.flat_shown:
+            return False
         return bool(COMMON.match(record.subgroup)) or self.chance.random() < self.rates.uncommon_shown
 
     def _view(self, index: int) -> Bytes:

@@ -9,18 +9,21 @@ from pathlib import Path
 
 from training.aquatint.languages import ENGLISH, LANGUAGES
 from training.aquatint.locations import default_cache_dir
+from training.aquatint.naming import Names
 from training.aquatint.palette import COLOUR_NAMES
-from training.aquatint.records import Names, PictureRecord, read_records, record_from_json, record_to_json
+from training.aquatint.records import FLAT, SOLID, PictureRecord, read_records, record_from_json, record_to_json
 from training.aquatint.tokenizer import train_tokenizer
 
 RECORDS_FILE = "records.jsonl"
 TOKENIZER_FILE = "tokenizer.json"
 BARE_SHARE = 0.6  # captions without "a picture of" or the like
 LABEL_SHARE = 0.65
+ALONE_SHARE, COMMA_SHARE = 0.45, 0.8  # of the other captions: below the first a keyword alone, below the second after the label
 SYNONYM_SHARE = 0.2
 ENGLISH_SHARE = 0.75
-STYLE_SHARE = 0.1
-STYLES = ("3d {}", "{}, 3d", "{} in 3d")
+# A caption without a style is a solid picture's: that is what is drawn unless something else is asked for.
+STYLE_SHARES = {SOLID: 0.1, FLAT: 1.0}
+STYLED = ("{style} {subject}", "{subject}, {style}", "{subject}, {style} style", "{subject} in {style}")
 
 
 def without_colours(phrase: str, language: str = ENGLISH) -> str:
@@ -39,14 +42,14 @@ def colour_word(colour: str, chance: random.Random, language: str = ENGLISH) -> 
 
 
 def subject_of(names: Names, chance: random.Random) -> str:
-    """Choose what to call the picture: its label, mostly, or a keyword or two."""
+    """Choose what to call the picture: its label, mostly, or a keyword, alone only where that means this picture."""
     if not names.keywords or chance.random() < LABEL_SHARE:
         return names.label
+    way = chance.random()
+    if names.alone and way < ALONE_SHARE:
+        return chance.choice(names.alone)
     keyword = chance.choice(names.keywords)
-    style = chance.random()
-    if style < 0.45:
-        return keyword
-    return f"{names.label}, {keyword}" if style < 0.8 else f"{keyword} {names.label}"
+    return f"{names.label}, {keyword}" if way < COMMA_SHARE else f"{keyword} {names.label}"
 
 
 def choose_language(record: PictureRecord, chance: random.Random) -> str:
@@ -73,7 +76,9 @@ def compose_caption(
         subject = f"{word} {bare}" if LANGUAGES[spoken].colour_first else f"{bare} {word}"
     if chance.random() >= BARE_SHARE:
         subject = chance.choice(LANGUAGES[spoken].prefixes) + subject
-    return chance.choice(STYLES).format(subject) if chance.random() < STYLE_SHARE else subject
+    if chance.random() >= STYLE_SHARES[record.style]:
+        return subject
+    return chance.choice(STYLED).format(subject=subject, style=record.style)
 
 
 def caption_corpus(records: list[PictureRecord], seed: int = 0) -> list[str]:

@@ -68,7 +68,7 @@ def load_checkpoint(
     """Restore in place; a missing file means a fresh start."""
     if not path.exists():
         return Progress()
-    state: dict[str, Any] = torch.load(path, weights_only=True)
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     module.load_state_dict(state["module"])
     average.module.load_state_dict(state["average"])
     optimizer.load_state_dict(state["optimizer"])
@@ -77,7 +77,7 @@ def load_checkpoint(
 
 def load_average(path: Path, module: nn.Module) -> Progress:
     """Load only the averaged weights, for drawing and export."""
-    state: dict[str, Any] = torch.load(path, weights_only=True)
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     module.load_state_dict(state["average"])
     module.eval().requires_grad_(False)
     return Progress(**state["progress"])

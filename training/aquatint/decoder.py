@@ -12,9 +12,10 @@ from torch import Tensor
 from training.aquatint.base_model import BaseModel
 from training.aquatint.checkpoint import MovingAverage, in_channels_last, load_average, load_checkpoint, save_checkpoint
 from training.aquatint.decoder_batches import DecoderPairs
+from training.aquatint.devices import add_device_arguments
 from training.aquatint.latents import to_straight
 from training.aquatint.locations import default_cache_dir
-from training.aquatint.pictures import load_pictures
+from training.aquatint.picture_store import load_pictures
 from training.aquatint.progress import RunLog, StopRequest
 from training.aquatint.schedule import add_schedule_arguments, schedule_from
 from training.aquatint.sheets import save_sheet
@@ -35,7 +36,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--average-decay", type=float, default=0.995)
     parser.add_argument("--save-every", type=int, default=200)
-    parser.add_argument("--threads", type=int, default=2)
+    add_device_arguments(parser)
     parser.add_argument("--seed", type=int, default=0)
     add_schedule_arguments(parser, steps=4000, learning_rate=7e-4)
     return parser.parse_args()
@@ -57,7 +58,8 @@ class DecoderTrainer:
         self.run_dir.mkdir(parents=True, exist_ok=True)
         torch.set_num_threads(arguments.threads)
         torch.manual_seed(arguments.seed)
-        self.upscaler = in_channels_last(Upscaler())
+        self.device: torch.device = arguments.device
+        self.upscaler = in_channels_last(Upscaler().to(self.device))
         self.average = MovingAverage(self.upscaler, arguments.average_decay)
         self.optimizer = torch.optim.AdamW(self.upscaler.parameters(), lr=arguments.learning_rate, weight_decay=1e-4)
         self.checkpoint = self.run_dir / DECODER_CHECKPOINT_FILE
@@ -69,7 +71,7 @@ class DecoderTrainer:
     def _base(self) -> BaseModel:
         base = BaseModel()
         load_average(self.run_dir / CHECKPOINT_FILE, base)
-        return base
+        return base.to(self.device)
 
     def run(self) -> None:
         """Train up to the last step, with checkpoints and sheets on the way."""
@@ -88,10 +90,10 @@ class DecoderTrainer:
         """Take one optimiser step at this learning rate and return its loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
             latent, target = self.pairs.draw(self.arguments.batch)
-            drawn = self.upscaler(latent.to(memory_format=torch.channels_last))
-            loss = picture_loss(drawn, target)
+            drawn = self.upscaler(latent.to(self.device, memory_format=torch.channels_last))
+            loss = picture_loss(drawn, target.to(self.device))
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.upscaler.parameters(), 1.0)
@@ -103,7 +105,7 @@ class DecoderTrainer:
     def _draw_sheet(self) -> None:
         """Write decoded pictures beside what they should be."""
         latent, target = DecoderPairs(self.pairs.originals, seed=5, base=self.pairs.base).draw(SHEET_PAIRS)
-        decoded = Decoder(self.average.module)(latent)
+        decoded = Decoder(self.average.module)(latent.to(self.device)).cpu()
         captions = ["decoded"] * SHEET_PAIRS + ["target"] * SHEET_PAIRS
         path = self.run_dir / f"decoder_{self.progress.step:06d}.png"
         save_sheet(path, torch.cat([decoded, to_straight(target)]), captions)

@@ -65,7 +65,8 @@ class DecoderPairs:
         assert self.base is not None
         sigmas = torch.rand(len(latent), generator=self.generator) * REDRAWN_SIGMA_MAX
         noisy = noise_to(sigmas, latent, noise)
+        device = self.base.unet.position.device
         unconditional = torch.full((len(latent), MAX_TOKENS), PAD_ID)
         unconditional[:, 0] = START_ID
-        velocity: Tensor = self.base(noisy, sigmas * TIMESTEPS, unconditional)
-        return noisy - sigmas[:, None, None, None] * velocity
+        velocity: Tensor = self.base(noisy.to(device), (sigmas * TIMESTEPS).to(device), unconditional.to(device))
+        return noisy - sigmas[:, None, None, None] * velocity.to(noisy)

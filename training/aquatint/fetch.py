@@ -28,6 +28,11 @@ PICTURES = DataPackage(
     spec="@lobehub/fluent-emoji-3d@1.1.0",
     sha256="c1bb7eee7de090205a232518a9ab4adb3df458bfbe8a1f78232991194c8b2e58",
 )
+FLAT_PICTURES = DataPackage(
+    folder="flat_pictures",
+    spec="@lobehub/fluent-emoji-flat@1.1.0",
+    sha256="8f9113c027c7c20eced0070354715a4093a459b8bef6332b91d45f38c9bdb147",
+)
 LABELS = DataPackage(
     folder="labels",
     spec="emojibase-data@17.0.0",
@@ -83,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=default_cache_dir())
     arguments = parser.parse_args()
-    for package in (PICTURES, LABELS):
+    for package in (PICTURES, FLAT_PICTURES, LABELS):
         print(f"{package.spec} -> {fetch_package(package, arguments.cache)}", flush=True)
 
 

@@ -39,6 +39,6 @@ def integrate(velocity: Velocity, noise: Tensor, sigmas: Tensor) -> Tensor:
     """Follow the velocity from noise to data with Euler steps."""
     sample = noise
     for sigma, following in pairwise(sigmas):
-        timestep = torch.full((len(sample),), float(sigma) * TIMESTEPS)
-        sample = sample + (following - sigma) * velocity(sample, timestep)
+        timestep = sample.new_full((len(sample),), float(sigma) * TIMESTEPS)
+        sample = sample + float(following - sigma) * velocity(sample, timestep)
     return sample

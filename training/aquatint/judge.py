@@ -16,11 +16,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from training.aquatint.captions import load_records
 from training.aquatint.checkpoint import Progress, in_channels_last
 from training.aquatint.colours import rotate_hue
+from training.aquatint.devices import add_device_arguments
 from training.aquatint.graphs import GraphSpec, export_graph
 from training.aquatint.latents import to_latent
 from training.aquatint.locations import REPOSITORY_ROOT, default_cache_dir
-from training.aquatint.pictures import load_pictures
+from training.aquatint.picture_store import load_pictures
 from training.aquatint.progress import RunLog, StopRequest
+from training.aquatint.records import SOLID
 from training.aquatint.schedule import add_schedule_arguments, schedule_from
 
 JUDGE_DIR = REPOSITORY_ROOT / "benchmarks" / "model_quality"
@@ -118,7 +120,8 @@ def train_judge(views: Tensor, arguments: argparse.Namespace, log_file: Path) ->
     """Train until the schedule ends, and return the judge with its running statistics."""
     torch.manual_seed(arguments.seed)
     torch.set_num_threads(arguments.threads)
-    judge = in_channels_last(Judge(len(views)))
+    device: torch.device = arguments.device
+    judge = in_channels_last(Judge(len(views)).to(device))
     optimizer = torch.optim.AdamW(judge.parameters(), weight_decay=0.02, fused=True)
     batches, schedule, stop, progress = (
         JudgeBatches(views, arguments.seed),
@@ -131,15 +134,14 @@ def train_judge(views: Tensor, arguments: argparse.Namespace, log_file: Path) ->
         for group in optimizer.param_groups:
             group["lr"] = schedule.rate(progress.step)
         drawn, labels = batches.draw(arguments.batch)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            scores = judge(drawn.to(memory_format=torch.channels_last))
-        loss = functional.cross_entropy(scores.float(), labels, label_smoothing=0.05)
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            scores = judge(drawn.to(device, memory_format=torch.channels_last))
+        loss = functional.cross_entropy(scores.float(), labels.to(device), label_smoothing=0.05)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
         log.step(float(loss.detach()), arguments.batch)
-    judge.eval()
-    return judge
+    return judge.cpu().eval()
 
 
 def main() -> None:
@@ -148,18 +150,20 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=default_cache_dir())
     parser.add_argument("--output", type=Path, default=JUDGE_DIR)
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--threads", type=int, default=2)
+    add_device_arguments(parser)
     parser.add_argument("--seed", type=int, default=0)
     add_schedule_arguments(parser, steps=3000, learning_rate=2e-3)
     arguments = parser.parse_args()
-    views = torch.from_numpy(load_pictures(arguments.cache)[0])
+    records = load_records(arguments.cache)
+    solid = [row for row, record in enumerate(records) if record.style == SOLID]
+    views = torch.from_numpy(load_pictures(arguments.cache)[0][solid])
     judge = train_judge(views[:, :HELD_OUT_VIEW], arguments, arguments.cache / "judge_loss.csv")
     held_out = accuracy(judge, JudgeBatches(views[:, HELD_OUT_VIEW:], arguments.seed + 1), HELD_OUT)
     print(f"held-out views: {held_out}", flush=True)
     spec = GraphSpec("judge", with_folded_norms(judge), ("picture",), ("scores",), random_pictures)
     arguments.output.mkdir(parents=True, exist_ok=True)
     export_graph(spec, arguments.output / JUDGE_FILE)
-    about = {"held_out": held_out, "labels": [record.label for record in load_records(arguments.cache)]}
+    about = {"held_out": held_out, "labels": [records[row].label for row in solid]}
     (arguments.output / LABELS_FILE).write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 

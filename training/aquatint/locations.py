@@ -6,6 +6,8 @@ from pathlib import Path
 REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 MODEL_DIR = REPOSITORY_ROOT / "models" / "aquatint"
 CACHE_VARIABLE = "AQUATINT_CACHE"
+# In the cache, in the order of the records.
+BASE_FILE, FULL_FILE = "base_views.npy", "full_pictures.npy"
 
 
 def default_cache_dir() -> Path:

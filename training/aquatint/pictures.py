@@ -1,17 +1,8 @@
-"""Decode the pictures once, into arrays that fit in memory.
-
-Stored as straight RGBA bytes. The base model sees 32x32 views (the picture as drawn and a few
-slightly turned, shifted and scaled ones); the decoder sees the 256x256 originals.
-"""
-
-from pathlib import Path
+"""What the networks see of a picture: 32x32 views (as drawn, and a few slightly turned, shifted and scaled) of 256x256."""
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-
-from training.aquatint.captions import load_records
-from training.aquatint.records import picture_folder
 
 BASE_SIZE = 32
 FULL_SIZE = 256
@@ -19,8 +10,6 @@ VIEWS = 6
 TURN_DEGREES_MAX = 10.0
 SHRINK_MIN = 0.86
 SHIFT_PX_MAX = 10.0
-BASE_FILE = "base_views.npy"
-FULL_FILE = "full_pictures.npy"
 
 Bytes = NDArray[np.uint8]
 
@@ -55,22 +44,3 @@ def base_views(picture: Image.Image, generator: np.random.Generator) -> Bytes:
     """Return (VIEWS, 32, 32, 4): the first view as drawn, the others jittered."""
     views = [picture] + [jittered_view(picture, generator) for _ in range(VIEWS - 1)]
     return np.stack([shrink(view, BASE_SIZE) for view in views])
-
-
-def load_pictures(cache_dir: Path, seed: int = 0) -> tuple[Bytes, Bytes]:
-    """Return base views (N, VIEWS, 32, 32, 4) and originals (N, 256, 256, 4), decoding them once.
-
-    The order is that of ``load_records``. The originals are memory-mapped.
-    """
-    base_path, full_path = cache_dir / BASE_FILE, cache_dir / FULL_FILE
-    if not (base_path.exists() and full_path.exists()):
-        generator = np.random.default_rng(seed)
-        base, full = [], []
-        for record in load_records(cache_dir):
-            opened = Image.open(picture_folder(cache_dir) / record.file_name)
-            original = premultiply(opened).resize((FULL_SIZE, FULL_SIZE), Image.Resampling.LANCZOS)
-            base.append(base_views(original, generator))
-            full.append(np.asarray(original.convert("RGBA")))
-        np.save(base_path, np.stack(base))
-        np.save(full_path, np.stack(full))
-    return np.load(base_path), np.load(full_path, mmap_mode="r")

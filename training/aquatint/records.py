@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from training.aquatint.fetch import LABELS, PICTURES
-from training.aquatint.languages import ENGLISH, TRANSLATED
+from training.aquatint.fetch import FLAT_PICTURES, LABELS, PICTURES
+from training.aquatint.languages import ENGLISH, LANGUAGES, TRANSLATED
+from training.aquatint.naming import Names, with_lone_words, without_homonyms
 
 FLAG_GROUP = 9
 COMPONENT_GROUP = 2
@@ -27,15 +28,8 @@ SIGN_SUBGROUPS = frozenset(
 CLOCK_FACE = re.compile(r"o[’']clock|-thirty")
 BUTTON = re.compile(r"\bbutton\b")
 VARIATION_SELECTOR = "fe0f"
+SOLID, FLAT = "3d", "flat"  # the styles, as captions name them
 LETTERS = re.compile(r"[^\W\d_]{2}")
-
-
-@dataclass(frozen=True)
-class Names:
-    """What one language calls a picture."""
-
-    label: str
-    keywords: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,14 +38,19 @@ class PictureRecord:
 
     hexcode: str
     file_name: str
-    label: str
-    keywords: tuple[str, ...]
+    english: Names
     subgroup: str
     translations: Mapping[str, Names] = field(default_factory=dict)
+    style: str = SOLID
+
+    @property
+    def label(self) -> str:
+        """The English label."""
+        return self.english.label
 
     def names(self, language: str) -> Names:
         """Return the names in ``language``, the English ones where it has none."""
-        return self.translations.get(language) or Names(self.label, self.keywords)
+        return self.translations.get(language) or self.english
 
 
 def plain_hexcode(hexcode: str) -> str:
@@ -70,7 +69,7 @@ def is_learnable(entry: Mapping[str, Any], subgroup: str) -> bool:
 def keywords_of(entry: Mapping[str, Any], shortcodes: Iterable[str]) -> tuple[str, ...]:
     """Merge tags and shortcodes into distinct lower-case phrases, without the label."""
     phrases = [str(tag) for tag in entry.get("tags", [])]
-    phrases += [code.replace("_", " ").replace("-", " ") for code in shortcodes]
+    phrases += map(phrase_of, shortcodes)
     label = str(entry["label"]).lower()
     distinct = dict.fromkeys(phrase.lower().strip() for phrase in phrases)
     return tuple(phrase for phrase in distinct if LETTERS.search(phrase) and phrase != label)
@@ -94,17 +93,17 @@ def build_records(
         subgroup = subgroup_names.get(entry.get("subgroup", -1), "")
         if hexcode in files and is_learnable(entry, subgroup):
             kept[hexcode] = (names_of(entry, shortcodes.get(hexcode, ())), subgroup)
-    english = without_homonyms({hexcode: names for hexcode, (names, _) in kept.items()})
-    spoken = {
-        code: without_homonyms({hexcode: names[hexcode] for hexcode in kept if hexcode in names})
-        for code, names in (translations or {}).items()
-    }
+    coded = {hexcode: tuple(map(phrase_of, codes)) for hexcode, codes in shortcodes.items()}
+    english = with_lone_words(without_homonyms({hexcode: names for hexcode, (names, _) in kept.items()}), coded)
+    spoken = {}
+    for code, names in (translations or {}).items():
+        own = without_homonyms({hexcode: names[hexcode] for hexcode in kept if hexcode in names})
+        spoken[code] = with_lone_words(own, {}, head_last=LANGUAGES[code].colour_first)
     return [
         PictureRecord(
             hexcode,
             files[hexcode],
-            english[hexcode].label,
-            english[hexcode].keywords,
+            english[hexcode],
             subgroup,
             {code: names[hexcode] for code, names in spoken.items() if hexcode in names},
         )
@@ -112,18 +111,20 @@ def build_records(
     ]
 
 
+def in_flat_style(records: Iterable[PictureRecord], file_names: Iterable[str]) -> list[PictureRecord]:
+    """Return the same things as the flat pictures show them, where there is one."""
+    files = {plain_hexcode(Path(name).stem): name for name in file_names}
+    return [replace(record, file_name=files[record.hexcode], style=FLAT) for record in records if record.hexcode in files]
+
+
+def phrase_of(shortcode: str) -> str:
+    """Turn "evergreen_tree" into words."""
+    return shortcode.replace("_", " ").replace("-", " ").lower().strip()
+
+
 def names_of(entry: Mapping[str, Any], shortcodes: Iterable[str] = ()) -> Names:
     """Return an entry's label and keywords in lower case."""
     return Names(str(entry["label"]).lower(), keywords_of(entry, shortcodes))
-
-
-def without_homonyms(named: Mapping[str, Names]) -> dict[str, Names]:
-    """Drop the keywords that are another picture's label: "star" shall mean the star, not the face with starry eyes."""
-    labels = {names.label for names in named.values()}
-    return {
-        hexcode: Names(names.label, tuple(word for word in names.keywords if word not in labels))
-        for hexcode, names in named.items()
-    }
 
 
 def read_translations(folder: Path, codes: Iterable[str]) -> dict[str, dict[str, Names]]:
@@ -146,20 +147,27 @@ def read_shortcodes(folder: Path) -> dict[str, list[str]]:
 
 
 def read_records(cache_dir: Path) -> list[PictureRecord]:
-    """Build the records from the fetched packages."""
+    """Build the records from the fetched packages: all solid pictures, then all flat ones."""
     labels = cache_dir / LABELS.folder / "package"
     english = labels / ENGLISH
     messages = json.loads((english / "messages.json").read_text(encoding="utf-8"))
     subgroup_names = {group["order"]: group["key"] for group in messages["subgroups"]}
     entries = json.loads((english / "data.json").read_text(encoding="utf-8"))
-    files = sorted(path.name for path in picture_folder(cache_dir).glob("*.webp"))
     translations = read_translations(labels, TRANSLATED)
-    return build_records(entries, subgroup_names, read_shortcodes(english / "shortcodes"), files, translations)
+    shortcodes = read_shortcodes(english / "shortcodes")
+    solid = build_records(entries, subgroup_names, shortcodes, file_names(cache_dir, SOLID), translations)
+    return solid + in_flat_style(solid, file_names(cache_dir, FLAT))
 
 
-def picture_folder(cache_dir: Path) -> Path:
-    """Return the folder of 256x256 webp pictures."""
-    return cache_dir / PICTURES.folder / "package" / "assets"
+def file_names(cache_dir: Path, style: str) -> list[str]:
+    """List the pictures of one style, sorted."""
+    return sorted(path.name for path in picture_folder(cache_dir, style).iterdir())
+
+
+def picture_folder(cache_dir: Path, style: str) -> Path:
+    """Return the folder of one style's pictures: 256x256 webp, or svg."""
+    package = {SOLID: PICTURES, FLAT: FLAT_PICTURES}[style]
+    return cache_dir / package.folder / "package" / "assets"
 
 
 def record_to_json(record: PictureRecord) -> str:
@@ -170,5 +178,10 @@ def record_to_json(record: PictureRecord) -> str:
 def record_from_json(line: str) -> PictureRecord:
     """Read a record back from its line of JSON."""
     fields = json.loads(line)
-    spoken = {code: Names(names["label"], tuple(names["keywords"])) for code, names in fields.pop("translations").items()}
-    return PictureRecord(**{**fields, "keywords": tuple(fields["keywords"])}, translations=spoken)
+    spoken = {code: names_from_json(names) for code, names in fields.pop("translations").items()}
+    return PictureRecord(**{**fields, "english": names_from_json(fields["english"])}, translations=spoken)
+
+
+def names_from_json(names: Mapping[str, Any]) -> Names:
+    """Read names back from an object of JSON."""
+    return Names(names["label"], tuple(names["keywords"]), tuple(names["alone"]))

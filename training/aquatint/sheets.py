@@ -21,7 +21,7 @@ SHEET_PROMPTS = (
     "apple", "purple star", "ghost", "birthday cake",
     "hamburger", "fish", "owl", "tree",
     "guitar", "crown", "umbrella", "robot",
-    "smiling face", "a pink elephant", "blue pizza", "golden dragon",
+    "smiling face", "a pink elephant", "rocket, flat style", "cat, flat",
 )  # fmt: skip
 SAMPLE_PROMPTS = (
     *SHEET_PROMPTS,
@@ -39,7 +39,7 @@ SAMPLE_PROMPTS = (
 def straight_bytes(straight: "Tensor") -> Bytes:
     """Turn straight RGBA (B, 4, H, W) in [-1, 1] into bytes (B, H, W, 4)."""
     scaled = ((straight.float() + 1) * 127.5).round().clamp(0, 255)
-    return scaled.permute(0, 2, 3, 1).byte().numpy()
+    return scaled.permute(0, 2, 3, 1).byte().cpu().numpy()
 
 
 def checkerboard(size: int, square: int = 16) -> Image.Image:

@@ -21,10 +21,11 @@ from training.aquatint.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from training.aquatint.devices import add_device_arguments
 from training.aquatint.flow import draw_sigmas
 from training.aquatint.latents import to_straight
 from training.aquatint.locations import default_cache_dir
-from training.aquatint.pictures import load_pictures
+from training.aquatint.picture_store import load_pictures
 from training.aquatint.progress import RunLog, StopRequest
 from training.aquatint.schedule import add_schedule_arguments, schedule_from
 from training.aquatint.sheets import SHEET_PROMPTS, save_sheet
@@ -50,7 +51,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--sigma-spread", type=float, default=1.3)
     parser.add_argument("--save-every", type=int, default=200)
     parser.add_argument("--sheet-every", type=int, default=400)
-    parser.add_argument("--threads", type=int, default=2)
+    add_device_arguments(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--begin-with", type=Path, help="a fresh run takes over what fits of this base checkpoint")
     parser.add_argument("--before-fall", action="store_true", help="go on from where the last run's rate began to fall")
@@ -76,7 +77,7 @@ def take_over(path: Path, model: nn.Module, without: tuple[str, ...]) -> int:
     Tensors whose names begin with one of ``without`` stay as they are. One that has more inputs than before keeps the
     old ones first and ignores the others at first.
     """
-    earlier: dict[str, Tensor] = torch.load(path, weights_only=True)["average"]
+    earlier: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)["average"]
     taken = 0
     for name, parameter in model.named_parameters():
         old = earlier.get(name)
@@ -102,7 +103,8 @@ class Trainer:
         torch.set_num_threads(arguments.threads)
         torch.manual_seed(arguments.seed)
         self.tokenizer = Tokenizer.from_file(str(arguments.cache / TOKENIZER_FILE))
-        self.model = in_channels_last(BaseModel())
+        self.device: torch.device = arguments.device
+        self.model = in_channels_last(BaseModel().to(self.device))
         self.average = MovingAverage(self.model, arguments.average_decay)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=arguments.learning_rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
@@ -148,13 +150,14 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         data, input_ids = self.source.draw(self.arguments.batch)
-        data = data.to(memory_format=torch.channels_last)
-        noise = torch.randn(data.shape, generator=self.generator).to(memory_format=torch.channels_last)
+        noise = torch.randn(data.shape, generator=self.generator)
         sigmas = draw_sigmas(len(data), self.generator, self.arguments.sigma_mean, self.arguments.sigma_spread)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            corrected, drafted = self.model.losses(data, input_ids, sigmas, noise)
+        data, noise = (tensor.to(self.device, memory_format=torch.channels_last) for tensor in (data, noise))
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            corrected, drafted = self.model.losses(data, noise, input_ids.to(self.device), sigmas.to(self.device))
             if self.arguments.captions:
-                drafted = drafted + self.model.draft_loss(*self.captions.draw(self.arguments.captions))
+                taught = (tensor.to(self.device) for tensor in self.captions.draw(self.arguments.captions))
+                drafted = drafted + self.model.draft_loss(*taught)
         self.optimizer.zero_grad()
         torch.autograd.backward(corrected + DRAFT_WEIGHT * drafted)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), GRADIENT_NORM_MAX)

@@ -23,7 +23,7 @@ class UnetShape:
     head_channels: int = 32
     words: int = 192
     condition: int = 256
-    draft: int = 512
+    draft: int = 640
     latent_channels: int = 4
     latent_size: int = 32
     patch: int = 2

@@ -73,7 +73,7 @@ class Upscaler(nn.Module):
     def forward(self, latent: Tensor) -> Tensor:
         """(B, 4, 32, 32) -> (B, 4, 256, 256)."""
         # Shifted so that the zero padding of the convolutions means "transparent".
-        shifted = latent + torch.tensor([0.0, 0.0, 0.0, 1.0]).view(1, 4, 1, 1)
+        shifted = latent + torch.tensor([0.0, 0.0, 0.0, 1.0], device=latent.device).view(1, 4, 1, 1)
         large = functional.interpolate(latent, scale_factor=SCALE, mode="bilinear")
         detail: Tensor = self.head(functional.silu(self.body(shifted)))
         return large + detail

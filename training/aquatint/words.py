@@ -15,9 +15,10 @@ from training.aquatint.base_model import BaseModel
 from training.aquatint.batches import AugmentationRates, BatchSource
 from training.aquatint.captions import TOKENIZER_FILE, load_records
 from training.aquatint.checkpoint import MovingAverage, Progress, load_checkpoint, save_checkpoint
+from training.aquatint.devices import add_device_arguments
 from training.aquatint.latents import to_straight
 from training.aquatint.locations import default_cache_dir
-from training.aquatint.pictures import load_pictures
+from training.aquatint.picture_store import load_pictures
 from training.aquatint.progress import RunLog, StopRequest
 from training.aquatint.schedule import add_schedule_arguments, schedule_from
 from training.aquatint.sheets import SHEET_PROMPTS, save_sheet
@@ -48,7 +49,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=default_cache_dir())
     parser.add_argument("--run", type=Path, help="folder of this run (default: CACHE/run)")
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--threads", type=int, default=2)
+    add_device_arguments(parser)
     parser.add_argument("--seed", type=int, default=0)
     add_schedule_arguments(parser, steps=6000, learning_rate=1e-3)
     return parser.parse_args()
@@ -59,7 +60,8 @@ def train_words(arguments: argparse.Namespace, run_dir: Path) -> None:
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
     tokenizer = Tokenizer.from_file(str(arguments.cache / TOKENIZER_FILE))
-    model = Words(BaseModel())
+    device: torch.device = arguments.device
+    model = Words(BaseModel()).to(device)
     average = MovingAverage(model, decay=0.99)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=arguments.learning_rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
@@ -75,9 +77,9 @@ def train_words(arguments: argparse.Namespace, run_dir: Path) -> None:
         for group in optimizer.param_groups:
             group["lr"] = schedule.rate(progress.step)
         data, input_ids = source.draw(arguments.batch)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            drawn = model(input_ids)
-        loss = (drawn.float() - data).square().mean()
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            drawn = model(input_ids.to(device))
+        loss = (drawn.float() - data.to(device)).square().mean()
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM_MAX)
@@ -86,7 +88,7 @@ def train_words(arguments: argparse.Namespace, run_dir: Path) -> None:
         log.step(float(loss.detach()), arguments.batch)
     save_checkpoint(path, model, average, optimizer, progress)
     with torch.no_grad():
-        drawn = average.module(encode_prompts(tokenizer, list(SHEET_PROMPTS)))
+        drawn = average.module(encode_prompts(tokenizer, list(SHEET_PROMPTS)).to(device))
     save_sheet(run_dir / f"words_{progress.step:06d}.png", to_straight(drawn), SHEET_PROMPTS)
 
 
