@@ -19,12 +19,13 @@ class Plan:
 
     labels: int = 200
     colours: int = 50
+    styles: int = 30
     composites: int = 10
     seeds: int = 4
     timings: int = 5
 
 
-QUICK = Plan(labels=32, colours=10, composites=3, seeds=2, timings=2)
+QUICK = Plan(labels=24, colours=10, styles=4, composites=3, seeds=2, timings=2)
 
 
 def measure(model_dir: Path, cache_dir: Path | None, plan: Plan, seed: int = 1) -> measures.Figures:
@@ -33,6 +34,7 @@ def measure(model_dir: Path, cache_dir: Path | None, plan: Plan, seed: int = 1) 
     return {
         **measures.fidelity(sampler, judge, plan.labels, seed),
         **measures.colour_transfer(sampler, judge, plan.colours, seed),
+        **measures.style(sampler, judge, plan.styles, seed),
         **measures.diversity(sampler, plan.composites, plan.seeds, cache_dir),
         **measures.speed(sampler, plan.timings),
         **measures.sizes(model_dir),
@@ -46,7 +48,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object only")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK.labels} labels and {QUICK.colours} colours")
     parser.add_argument("--model", type=Path, default=MODEL_DIR)
-    parser.add_argument("--cache", type=Path, default=default_cache_dir(), help="training pictures, to measure nearness to")
+    parser.add_argument("--cache", type=Path, default=default_cache_dir(), help="measures nearness to its training pictures")
     parser.add_argument("--run", type=Path, help="folder of the run that was exported: measures parity too, with torch")
     options = parser.parse_args()
     figures = measure(options.model, options.cache, QUICK if options.quick else Plan())

@@ -15,7 +15,7 @@ RECORDS = (
     PictureRecord(
         "2764",
         "2764-fe0f.webp",
-        Names("red heart", ("love", "emotion"), ("love", "emotion")),
+        Names("red heart", ("love", "emotion", "red"), ("love", "emotion")),
         "heart",
         {"fr": Names("cœur rouge")},
     ),

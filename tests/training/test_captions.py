@@ -98,3 +98,9 @@ def test_a_keyword_that_means_another_picture_never_stands_alone(records: list[P
     captions = captions_of(records[1], None, recoloured=False)
     assert not any("launch" in caption and "rocket" not in caption for caption in captions)
     assert any("launch" in caption for caption in captions)
+
+
+def test_a_style_stands_where_people_put_it(records: list[PictureRecord]) -> None:
+    captions = captions_of(records[4], None, recoloured=False)
+    assert "a flat ghost" in captions
+    assert not any(caption.startswith("flat a") for caption in captions)

@@ -49,6 +49,7 @@ def test_a_tiny_model_becomes_a_bundle_that_draws(tiny_base: BaseModel, tiny_ups
     pictures = BundleSampler(tmp_path, threads=1).draw(["red heart", "cat", ""], seed=1, steps=2)
     assert pictures.shape == (3, 256, 256, 4)
     assert not list(tmp_path.rglob("*.partial"))
+    assert not list(tmp_path.parent.glob(f".{tmp_path.name}-*"))
 
 
 def test_a_bundle_that_is_too_large_is_refused(
@@ -60,8 +61,10 @@ def test_a_bundle_that_is_too_large_is_refused(
     monkeypatch.setattr(export, "export_graph", write_bytes)
     export_bundle(tiny_base, tiny_upscaler, TOKENIZER, tmp_path)
     monkeypatch.setattr(export, "TOTAL_MB_MAX", 0.05)
+    (tmp_path / "model_index.json").write_text("the one before")
     with pytest.raises(BundleTooLargeError):
         export_bundle(tiny_base, tiny_upscaler, TOKENIZER, tmp_path)
+    assert (tmp_path / "model_index.json").read_text() == "the one before"
 
 
 class Fickle(nn.Module):
@@ -82,3 +85,4 @@ def test_a_graph_that_differs_is_refused(tmp_path: Path) -> None:
     spec = GraphSpec("fickle", Fickle(), ("value",), ("sum",), lambda batch: (torch.randn(batch, 4),))
     with pytest.raises(ParityError, match="fickle"):
         export_graph(spec, tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())

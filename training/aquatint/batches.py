@@ -59,7 +59,6 @@ class BatchSource:
         self.tokenizer = tokenizer
         self.rates = rates or AugmentationRates()
         self.chance = random.Random(seed)
-        self.generator = torch.Generator().manual_seed(seed)
         self.order: list[int] = []
 
     def draw(self, size: int) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from training.aquatint.pictures import BASE_SIZE, FULL_SIZE
 from training.aquatint.tokenizer import MAX_TOKENS, PAD_ID, PAD_TOKEN, START_ID, START_TOKEN, VOCABULARY_SIZE
 from training.aquatint.upscaler import SCALE
 
-VERSION = "2"
+VERSION = "3"
 STEPS_MAX = 100
 SESSION = ["onnxruntime", "InferenceSession"]
 

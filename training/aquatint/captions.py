@@ -12,10 +12,9 @@ from training.aquatint.locations import default_cache_dir
 from training.aquatint.naming import Names
 from training.aquatint.palette import COLOUR_NAMES
 from training.aquatint.records import FLAT, SOLID, PictureRecord, read_records, record_from_json, record_to_json
-from training.aquatint.tokenizer import train_tokenizer
+from training.aquatint.tokenizer import TOKENIZER_FILE, train_tokenizer
 
 RECORDS_FILE = "records.jsonl"
-TOKENIZER_FILE = "tokenizer.json"
 BARE_SHARE = 0.6  # captions without "a picture of" or the like
 LABEL_SHARE = 0.65
 ALONE_SHARE, COMMA_SHARE = 0.45, 0.8  # of the other captions: below the first a keyword alone, below the second after the label
@@ -23,7 +22,12 @@ SYNONYM_SHARE = 0.2
 ENGLISH_SHARE = 0.75
 # A caption without a style is a solid picture's: that is what is drawn unless something else is asked for.
 STYLE_SHARES = {SOLID: 0.1, FLAT: 1.0}
-STYLED = ("{style} {subject}", "{subject}, {style}", "{subject}, {style} style", "{subject} in {style}")
+STYLED = (
+    "{opening}{style} {subject}",
+    "{opening}{subject}, {style}",
+    "{subject}, {style} style",
+    "{opening}{subject} in {style}",
+)
 
 
 def without_colours(phrase: str, language: str = ENGLISH) -> str:
@@ -74,11 +78,10 @@ def compose_caption(
     if colour is not None:
         word, bare = colour_word(colour, chance, spoken), without_colours(subject, spoken)
         subject = f"{word} {bare}" if LANGUAGES[spoken].colour_first else f"{bare} {word}"
-    if chance.random() >= BARE_SHARE:
-        subject = chance.choice(LANGUAGES[spoken].prefixes) + subject
+    opening = "" if chance.random() < BARE_SHARE else chance.choice(LANGUAGES[spoken].prefixes)
     if chance.random() >= STYLE_SHARES[record.style]:
-        return subject
-    return chance.choice(STYLED).format(subject=subject, style=record.style)
+        return opening + subject
+    return chance.choice(STYLED).format(opening=opening, subject=subject, style=record.style)
 
 
 def caption_corpus(records: list[PictureRecord], seed: int = 0) -> list[str]:

@@ -5,6 +5,7 @@
 
 import argparse
 import shutil
+import tempfile
 from pathlib import Path
 
 import torch
@@ -12,13 +13,12 @@ from torch import Tensor
 
 from training.aquatint.base_model import LATENT_SHAPE, BaseModel
 from training.aquatint.bundle import write_configuration
-from training.aquatint.captions import TOKENIZER_FILE
 from training.aquatint.checkpoint import load_average
 from training.aquatint.decoder import DECODER_CHECKPOINT_FILE
 from training.aquatint.flow import TIMESTEPS
 from training.aquatint.graphs import GraphSpec, export_graph
 from training.aquatint.locations import MODEL_DIR, default_cache_dir
-from training.aquatint.tokenizer import MAX_TOKENS, PAD_ID, START_ID, VOCABULARY_SIZE
+from training.aquatint.tokenizer import MAX_TOKENS, PAD_ID, START_ID, VOCABULARY_SIZE, tokenizer_file
 from training.aquatint.train import CHECKPOINT_FILE
 from training.aquatint.upscaler import Decoder, Upscaler
 
@@ -59,18 +59,20 @@ def graph_specs(base: BaseModel, upscaler: Upscaler) -> list[GraphSpec]:
     ]
 
 
-def export_bundle(base: BaseModel, upscaler: Upscaler, tokenizer_file: Path, output: Path) -> None:
-    """Write graphs, tokenizer and configuration to ``output``; fail on a difference or on the size."""
-    write_configuration(output, base)
-    shutil.copyfile(tokenizer_file, output / "tokenizer" / "tokenizer.json")
-    paths = []
-    for spec in graph_specs(base, upscaler):
-        paths.append(output / spec.name / GRAPH_FILE)
-        export_graph(spec, paths[-1])
-    total_mb = sum(path.stat().st_size for path in paths) / 1e6
-    print(f"graphs together: {total_mb:.2f} MB", flush=True)
-    if total_mb > TOTAL_MB_MAX:
-        raise BundleTooLargeError(f"{total_mb:.1f} MB of graphs, at most {TOTAL_MB_MAX:.0f} MB")
+def export_bundle(base: BaseModel, upscaler: Upscaler, tokenizer: Path, output: Path) -> None:
+    """Write graphs, tokenizer and configuration to ``output``, all or none: it fails on a difference or on the size."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as folder:
+        made = Path(folder)
+        write_configuration(made, base)
+        shutil.copyfile(tokenizer, made / "tokenizer" / "tokenizer.json")
+        for spec in graph_specs(base, upscaler):
+            export_graph(spec, made / spec.name / GRAPH_FILE)
+        total_mb = sum(path.stat().st_size for path in made.glob(f"*/{GRAPH_FILE}")) / 1e6
+        print(f"graphs together: {total_mb:.2f} MB", flush=True)
+        if total_mb > TOTAL_MB_MAX:
+            raise BundleTooLargeError(f"{total_mb:.1f} MB of graphs, at most {TOTAL_MB_MAX:.0f} MB")
+        shutil.copytree(made, output, dirs_exist_ok=True)
 
 
 def main() -> None:
@@ -86,7 +88,7 @@ def main() -> None:
     base, upscaler = BaseModel(), Upscaler()
     load_average(run_dir / CHECKPOINT_FILE, base)
     load_average(run_dir / DECODER_CHECKPOINT_FILE, upscaler)
-    export_bundle(base, upscaler, arguments.cache / TOKENIZER_FILE, arguments.output)
+    export_bundle(base, upscaler, tokenizer_file(arguments.cache, run_dir), arguments.output)
 
 
 if __name__ == "__main__":

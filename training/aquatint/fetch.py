@@ -5,6 +5,7 @@
 
 import argparse
 import hashlib
+import json
 import shutil
 import subprocess
 import tarfile
@@ -16,11 +17,12 @@ from training.aquatint.locations import default_cache_dir
 
 @dataclass(frozen=True)
 class DataPackage:
-    """One npm package, pinned to a version and to the digest of its archive."""
+    """One npm package, pinned to a version and to the digest of its archive, and the licence that it comes under."""
 
     folder: str
     spec: str
     sha256: str
+    licence: str = "MIT"
 
 
 PICTURES = DataPackage(
@@ -40,8 +42,15 @@ LABELS = DataPackage(
 )
 
 
+PACKAGES = (PICTURES, FLAT_PICTURES, LABELS)
+
+
 class DigestMismatchError(RuntimeError):
     """The archive is not the one that was pinned; nothing of it was unpacked."""
+
+
+class LicenceError(RuntimeError):
+    """The package declares another licence than the one that the NOTICE names; it is not used."""
 
 
 def verify_archive(archive: Path, expected_sha256: str) -> None:
@@ -49,6 +58,13 @@ def verify_archive(archive: Path, expected_sha256: str) -> None:
     actual = hashlib.sha256(archive.read_bytes()).hexdigest()
     if actual != expected_sha256:
         raise DigestMismatchError(f"{archive.name}: sha256 is {actual}, pinned {expected_sha256}")
+
+
+def verify_licence(package: DataPackage, unpacked: Path) -> None:
+    """Raise ``LicenceError`` unless the package declares the licence that was recorded."""
+    declared = json.loads((unpacked / "package" / "package.json").read_text(encoding="utf-8")).get("license")
+    if declared != package.licence:
+        raise LicenceError(f"{package.spec}: declares the licence {declared!r}, recorded is {package.licence!r}; read it first")
 
 
 def download_archive(package: DataPackage, directory: Path) -> Path:
@@ -79,6 +95,7 @@ def fetch_package(package: DataPackage, cache_dir: Path) -> Path:
     with tarfile.open(archive) as opened:
         opened.extractall(target, filter="data")
     archive.unlink()
+    verify_licence(package, target)
     stamp.write_text(package.sha256)
     return target
 
@@ -88,7 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=default_cache_dir())
     arguments = parser.parse_args()
-    for package in (PICTURES, FLAT_PICTURES, LABELS):
+    for package in PACKAGES:
         print(f"{package.spec} -> {fetch_package(package, arguments.cache)}", flush=True)
 
 

@@ -65,11 +65,12 @@ def export_graph(spec: GraphSpec, path: Path) -> None:
     onnx.checker.check_model(model)
     partial = path.with_suffix(".partial")
     onnx.save(model, partial)
-    partial.replace(path)
-    worst = largest_difference(spec, path)
-    print(f"{spec.name}: {path.stat().st_size / 1e6:.2f} MB, largest difference {worst:.1e}", flush=True)
+    worst = largest_difference(spec, partial)
+    print(f"{spec.name}: {partial.stat().st_size / 1e6:.2f} MB, largest difference {worst:.1e}", flush=True)
     if worst > TOLERANCE:
+        partial.unlink()
         raise ParityError(f"{spec.name}: graph and module differ by {worst:.2e} > {TOLERANCE:.0e}")
+    partial.replace(path)
 
 
 @torch.no_grad()

@@ -117,7 +117,7 @@ def random_pictures(batch: int) -> tuple[Tensor]:
 
 
 def train_judge(views: Tensor, arguments: argparse.Namespace, log_file: Path) -> Judge:
-    """Train until the schedule ends, and return the judge with its running statistics."""
+    """Train until the schedule ends, and return the judge with its running statistics; exit if asked to stop before."""
     torch.manual_seed(arguments.seed)
     torch.set_num_threads(arguments.threads)
     device: torch.device = arguments.device
@@ -141,6 +141,8 @@ def train_judge(views: Tensor, arguments: argparse.Namespace, log_file: Path) ->
         torch.autograd.backward(loss)
         optimizer.step()
         log.step(float(loss.detach()), arguments.batch)
+    if stop.asked:
+        raise SystemExit("stopped before the end: the judge that is there stays")
     return judge.cpu().eval()
 
 

@@ -1,9 +1,12 @@
-"""Report a run as it goes: loss, rate and time left on the console, and a CSV log; stop it when asked."""
+"""Report a run as it goes: a bar on a terminal, else lines, with loss, rate and time left; a CSV log; stop it when asked."""
 
 import signal
+import sys
 import time
 from pathlib import Path
 from types import FrameType
+
+from tqdm import tqdm
 
 from training.aquatint.checkpoint import Progress
 from training.aquatint.schedule import Schedule
@@ -31,6 +34,8 @@ class RunLog:
         self.losses: list[float] = []
         self.images_since = 0
         self.since = self.last = time.monotonic()
+        # A bar where somebody looks at it; a file gets a line now and then.
+        self.bar = tqdm(total=1.0, initial=self.done_at_start, disable=None, bar_format="{percentage:3.0f}% |{bar}| {desc}")
         if not path.exists():
             path.write_text("step,images,seconds,loss\n")
 
@@ -43,6 +48,7 @@ class RunLog:
         self.last = now
         self.losses.append(loss)
         self.images_since += images
+        self._move_bar(now, loss)
         if self.progress.step % self.every == 0:
             self._report(now)
 
@@ -50,17 +56,29 @@ class RunLog:
         """Leave the time since the last step (sheets, checkpoints) out of the count."""
         self.last = time.monotonic()
 
+    def _minutes_left(self, now: float) -> float:
+        over = self.schedule.done(self.progress.step)
+        gained = over - self.done_at_start
+        return (now - self.started) * (1 - over) / gained / 60 if gained > 0 else float("inf")
+
+    def _move_bar(self, now: float, loss: float) -> None:
+        if self.bar.disable:
+            return
+        rate = self.images_since / max(now - self.since, 1e-9)
+        self.bar.n = self.schedule.done(self.progress.step)
+        self.bar.set_description_str(
+            f"step {self.progress.step}  loss {loss:.4f}  {rate:.0f} images/s  {self._minutes_left(now):.0f} min left"
+        )
+
     def _report(self, now: float) -> None:
         done, mean = self.progress, sum(self.losses) / len(self.losses)
         rate = self.images_since / (now - self.since)
-        over = self.schedule.done(done.step)
-        gained = over - self.done_at_start
-        left = (now - self.started) * (1 - over) / gained / 60 if gained > 0 else float("inf")
+        over, left = self.schedule.done(done.step), self._minutes_left(now)
         with self.path.open("a") as log:
             log.write(f"{done.step},{done.images},{done.seconds:.0f},{mean:.5f}\n")
-        print(
+        tqdm.write(
             f"step {done.step} ({over:.0%})  loss {mean:.4f}  {rate:.0f} images/s  "
             f"{done.seconds / 60:.1f} min trained, {left:.0f} min left",
-            flush=True,
         )
+        sys.stdout.flush()
         self.losses, self.images_since, self.since = [], 0, now

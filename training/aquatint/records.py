@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from training.aquatint.emojibase import names_of, phrase_of, plain_hexcode, read_shortcodes, read_translations
 from training.aquatint.fetch import FLAT_PICTURES, LABELS, PICTURES
 from training.aquatint.languages import ENGLISH, LANGUAGES, TRANSLATED
 from training.aquatint.naming import Names, with_lone_words, without_homonyms
@@ -27,9 +28,7 @@ SIGN_SUBGROUPS = frozenset(
 )
 CLOCK_FACE = re.compile(r"o[’']clock|-thirty")
 BUTTON = re.compile(r"\bbutton\b")
-VARIATION_SELECTOR = "fe0f"
 SOLID, FLAT = "3d", "flat"  # the styles, as captions name them
-LETTERS = re.compile(r"[^\W\d_]{2}")
 
 
 @dataclass(frozen=True)
@@ -53,26 +52,12 @@ class PictureRecord:
         return self.translations.get(language) or self.english
 
 
-def plain_hexcode(hexcode: str) -> str:
-    """Drop the variation selectors, which the two packages write differently."""
-    return "-".join(part for part in hexcode.lower().split("-") if part != VARIATION_SELECTOR)
-
-
 def is_learnable(entry: Mapping[str, Any], subgroup: str) -> bool:
     """Tell whether a label entry names a thing that can be drawn at 32x32."""
     if entry.get("group") in (None, FLAG_GROUP, COMPONENT_GROUP):
         return False
     label = str(entry["label"])
     return subgroup not in SIGN_SUBGROUPS and not CLOCK_FACE.search(label) and not BUTTON.search(label)
-
-
-def keywords_of(entry: Mapping[str, Any], shortcodes: Iterable[str]) -> tuple[str, ...]:
-    """Merge tags and shortcodes into distinct lower-case phrases, without the label."""
-    phrases = [str(tag) for tag in entry.get("tags", [])]
-    phrases += map(phrase_of, shortcodes)
-    label = str(entry["label"]).lower()
-    distinct = dict.fromkeys(phrase.lower().strip() for phrase in phrases)
-    return tuple(phrase for phrase in distinct if LETTERS.search(phrase) and phrase != label)
 
 
 def build_records(
@@ -94,11 +79,13 @@ def build_records(
         if hexcode in files and is_learnable(entry, subgroup):
             kept[hexcode] = (names_of(entry, shortcodes.get(hexcode, ())), subgroup)
     coded = {hexcode: tuple(map(phrase_of, codes)) for hexcode, codes in shortcodes.items()}
-    english = with_lone_words(without_homonyms({hexcode: names for hexcode, (names, _) in kept.items()}), coded)
+    english = with_lone_words(
+        without_homonyms({hexcode: names for hexcode, (names, _) in kept.items()}), LANGUAGES[ENGLISH], coded
+    )
     spoken = {}
     for code, names in (translations or {}).items():
         own = without_homonyms({hexcode: names[hexcode] for hexcode in kept if hexcode in names})
-        spoken[code] = with_lone_words(own, {}, head_last=LANGUAGES[code].colour_first)
+        spoken[code] = with_lone_words(own, LANGUAGES[code])
     return [
         PictureRecord(
             hexcode,
@@ -117,35 +104,6 @@ def in_flat_style(records: Iterable[PictureRecord], file_names: Iterable[str]) -
     return [replace(record, file_name=files[record.hexcode], style=FLAT) for record in records if record.hexcode in files]
 
 
-def phrase_of(shortcode: str) -> str:
-    """Turn "evergreen_tree" into words."""
-    return shortcode.replace("_", " ").replace("-", " ").lower().strip()
-
-
-def names_of(entry: Mapping[str, Any], shortcodes: Iterable[str] = ()) -> Names:
-    """Return an entry's label and keywords in lower case."""
-    return Names(str(entry["label"]).lower(), keywords_of(entry, shortcodes))
-
-
-def read_translations(folder: Path, codes: Iterable[str]) -> dict[str, dict[str, Names]]:
-    """Read the names in other languages, by code and plain hexcode."""
-    spoken: dict[str, dict[str, Names]] = {}
-    for code in codes:
-        entries = json.loads((folder / code / "data.json").read_text(encoding="utf-8"))
-        spoken[code] = {plain_hexcode(str(entry["hexcode"])): names_of(entry) for entry in entries}
-    return spoken
-
-
-def read_shortcodes(folder: Path) -> dict[str, list[str]]:
-    """Collect the shortcodes of all presets, keyed by plain hexcode."""
-    merged: dict[str, list[str]] = {}
-    for name in ("cldr", "emojibase", "github", "iamcal", "joypixels"):
-        table = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        for hexcode, codes in table.items():
-            merged.setdefault(plain_hexcode(hexcode), []).extend([codes] if isinstance(codes, str) else codes)
-    return merged
-
-
 def read_records(cache_dir: Path) -> list[PictureRecord]:
     """Build the records from the fetched packages: all solid pictures, then all flat ones."""
     labels = cache_dir / LABELS.folder / "package"
@@ -155,11 +113,11 @@ def read_records(cache_dir: Path) -> list[PictureRecord]:
     entries = json.loads((english / "data.json").read_text(encoding="utf-8"))
     translations = read_translations(labels, TRANSLATED)
     shortcodes = read_shortcodes(english / "shortcodes")
-    solid = build_records(entries, subgroup_names, shortcodes, file_names(cache_dir, SOLID), translations)
-    return solid + in_flat_style(solid, file_names(cache_dir, FLAT))
+    solid = build_records(entries, subgroup_names, shortcodes, list_pictures(cache_dir, SOLID), translations)
+    return solid + in_flat_style(solid, list_pictures(cache_dir, FLAT))
 
 
-def file_names(cache_dir: Path, style: str) -> list[str]:
+def list_pictures(cache_dir: Path, style: str) -> list[str]:
     """List the pictures of one style, sorted."""
     return sorted(path.name for path in picture_folder(cache_dir, style).iterdir())
 

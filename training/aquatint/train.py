@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from training.aquatint.base_model import BaseModel, sample_latents
 from training.aquatint.batches import BatchSource
-from training.aquatint.captions import TOKENIZER_FILE, load_records
+from training.aquatint.captions import load_records
 from training.aquatint.checkpoint import (
     MovingAverage,
     Progress,
@@ -29,12 +29,13 @@ from training.aquatint.picture_store import load_pictures
 from training.aquatint.progress import RunLog, StopRequest
 from training.aquatint.schedule import add_schedule_arguments, schedule_from
 from training.aquatint.sheets import SHEET_PROMPTS, save_sheet
+from training.aquatint.tokenizer import tokenizer_file
 from training.aquatint.words import CAPTION_RATES, WORDS_CHECKPOINT_FILE, Words
 
 CHECKPOINT_FILE = "base.pt"
 BEFORE_FALL_FILE = "base_before_fall.pt"
 DRAFT_WEIGHT = 1.0
-# What ``words`` teaches, and the last layer, which has to begin at zero: the draft unchanged.
+# What ``words`` teaches and what reads it, and the last layer, which has to begin at zero: the draft unchanged.
 WORDS_MODULES = ("text_encoder.", "unet.draft.", "unet.text.", "unet.head.")
 GRADIENT_NORM_MAX = 1.0
 
@@ -50,13 +51,21 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--sigma-mean", type=float, default=0.6, help="above 0, more noise: shapes before detail")
     parser.add_argument("--sigma-spread", type=float, default=1.3)
     parser.add_argument("--save-every", type=int, default=200)
-    parser.add_argument("--sheet-every", type=int, default=400)
+    parser.add_argument("--sheet-every", type=int, default=400, help="steps; 0 draws none")
     add_device_arguments(parser)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--begin-with", type=Path, help="a fresh run takes over what fits of this base checkpoint")
+    parser.add_argument("--begin-with", type=Path, help="a fresh run takes over the denoiser of this checkpoint where it fits")
     parser.add_argument("--before-fall", action="store_true", help="go on from where the last run's rate began to fall")
     add_schedule_arguments(parser, steps=20_000, learning_rate=8e-4)
     return parser.parse_args()
+
+
+def refuse_contradictions(arguments: argparse.Namespace, resumed: Path) -> None:
+    """Exit if the run was asked to begin in a way that what lies in its folder does not allow."""
+    if arguments.before_fall and not resumed.exists():
+        raise SystemExit(f"--before-fall: {resumed} is not there; a run keeps it when its learning rate begins to fall")
+    if arguments.begin_with and resumed.exists():
+        raise SystemExit(f"--begin-with is for a fresh run, and {resumed} would be gone on from; name another --run")
 
 
 def load_words(path: Path, model: BaseModel) -> None:
@@ -85,12 +94,19 @@ def take_over(path: Path, model: nn.Module, without: tuple[str, ...]) -> int:
             continue
         if old.shape == parameter.shape:
             parameter.copy_(old)
-        elif old.dim() == parameter.dim() == 4 and old.shape[0] == parameter.shape[0]:
+        elif has_fewer_inputs(old, parameter):
             parameter.zero_()[:, : old.shape[1]] = old
         else:
             continue
         taken += 1
     return taken
+
+
+def has_fewer_inputs(old: Tensor, new: Tensor) -> bool:
+    """Tell whether two convolutions' weights (out, in, H, W) differ in that only the new one has inputs to spare."""
+    if old.dim() != new.dim() or old.dim() != 4:
+        return False
+    return old.shape[0] == new.shape[0] and old.shape[1] < new.shape[1] and old.shape[2:] == new.shape[2:]
 
 
 class Trainer:
@@ -102,7 +118,7 @@ class Trainer:
         self.run_dir.mkdir(parents=True, exist_ok=True)
         torch.set_num_threads(arguments.threads)
         torch.manual_seed(arguments.seed)
-        self.tokenizer = Tokenizer.from_file(str(arguments.cache / TOKENIZER_FILE))
+        self.tokenizer = Tokenizer.from_file(str(tokenizer_file(arguments.cache, self.run_dir)))
         self.device: torch.device = arguments.device
         self.model = in_channels_last(BaseModel().to(self.device))
         self.average = MovingAverage(self.model, arguments.average_decay)
@@ -110,6 +126,7 @@ class Trainer:
             self.model.parameters(), lr=arguments.learning_rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
         )
         resumed = self.run_dir / (BEFORE_FALL_FILE if arguments.before_fall else CHECKPOINT_FILE)
+        refuse_contradictions(arguments, resumed)
         self.progress: Progress = load_checkpoint(resumed, self.model, self.average, self.optimizer)
         if not self.progress.step:
             self._begin()
@@ -132,7 +149,7 @@ class Trainer:
         """Train up to the last step, with checkpoints and sheets on the way."""
         schedule, stop = schedule_from(self.arguments), StopRequest()
         log = RunLog(self.run_dir / "base_loss.csv", self.progress, schedule)
-        last = kept = False
+        last, kept = schedule.done(self.progress.step) >= 1, schedule.is_falling(self.progress.step)
         while not last:
             log.step(self._step(schedule.rate(self.progress.step)), self.arguments.batch)
             last = stop.asked or schedule.done(self.progress.step) >= 1
@@ -141,7 +158,8 @@ class Trainer:
                 kept = True
             if last or self.progress.step % self.arguments.save_every == 0:
                 self._save(CHECKPOINT_FILE)
-            if last or self.progress.step % self.arguments.sheet_every == 0:
+            every = self.arguments.sheet_every
+            if every and (last or self.progress.step % every == 0):
                 self._draw_sheet()
             log.pause_ended()
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from training.aquatint.base_model import BaseModel
 from training.aquatint.batches import AugmentationRates, BatchSource
-from training.aquatint.captions import TOKENIZER_FILE, load_records
+from training.aquatint.captions import load_records
 from training.aquatint.checkpoint import MovingAverage, Progress, load_checkpoint, save_checkpoint
 from training.aquatint.devices import add_device_arguments
 from training.aquatint.latents import to_straight
@@ -23,10 +23,11 @@ from training.aquatint.progress import RunLog, StopRequest
 from training.aquatint.schedule import add_schedule_arguments, schedule_from
 from training.aquatint.sheets import SHEET_PROMPTS, save_sheet
 from training.aquatint.text_encoder import encode_prompts
+from training.aquatint.tokenizer import tokenizer_file
 
 WORDS_CHECKPOINT_FILE = "words.pt"
 GRADIENT_NORM_MAX = 1.0
-CAPTION_RATES = AugmentationRates(uncommon_shown=1.0)  # captions are cheap: all pictures take part
+CAPTION_RATES = AugmentationRates(uncommon_shown=1.0)  # captions are cheap: rare things take part as often as others
 
 
 class Words(nn.Module):
@@ -48,7 +49,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=default_cache_dir())
     parser.add_argument("--run", type=Path, help="folder of this run (default: CACHE/run)")
-    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=96)
+    parser.add_argument("--save-every", type=int, default=2000, help="steps between checkpoints, each with a sheet")
     add_device_arguments(parser)
     parser.add_argument("--seed", type=int, default=0)
     add_schedule_arguments(parser, steps=6000, learning_rate=1e-3)
@@ -59,7 +61,7 @@ def train_words(arguments: argparse.Namespace, run_dir: Path) -> None:
     """Train until the schedule ends; go on from ``words.pt``, if there is one, and write it again."""
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
-    tokenizer = Tokenizer.from_file(str(arguments.cache / TOKENIZER_FILE))
+    tokenizer = Tokenizer.from_file(str(tokenizer_file(arguments.cache, run_dir)))
     device: torch.device = arguments.device
     model = Words(BaseModel()).to(device)
     average = MovingAverage(model, decay=0.99)
@@ -86,10 +88,19 @@ def train_words(arguments: argparse.Namespace, run_dir: Path) -> None:
         optimizer.step()
         average.update(model, progress.step)
         log.step(float(loss.detach()), arguments.batch)
+        if progress.step % arguments.save_every == 0:
+            save_checkpoint(path, model, average, optimizer, progress)
+            draw_drafts(average.module, tokenizer, run_dir / f"words_{progress.step:06d}.png")
+            log.pause_ended()
     save_checkpoint(path, model, average, optimizer, progress)
-    with torch.no_grad():
-        drawn = average.module(encode_prompts(tokenizer, list(SHEET_PROMPTS)).to(device))
-    save_sheet(run_dir / f"words_{progress.step:06d}.png", to_straight(drawn), SHEET_PROMPTS)
+    draw_drafts(average.module, tokenizer, run_dir / f"words_{progress.step:06d}.png")
+
+
+@torch.no_grad()
+def draw_drafts(words: Words, tokenizer: Tokenizer, path: Path) -> None:
+    """Write what the drafts of the sheet's prompts look like."""
+    ids = encode_prompts(tokenizer, list(SHEET_PROMPTS)).to(words.draft.draw.weight.device)
+    save_sheet(path, to_straight(words(ids)), SHEET_PROMPTS)
 
 
 def main() -> None:
