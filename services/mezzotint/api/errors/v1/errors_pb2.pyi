@@ -61,7 +61,7 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_REQUEST_ID_REUSED: _Reason.ValueType  # 18
     """ALREADY_EXISTS. The request id was used before with another request."""
     REASON_QUOTA_EXCEEDED: _Reason.ValueType  # 19
-    """RESOURCE_EXHAUSTED with QuotaFailure and RetryInfo. A limit of the account, its organisation or everybody is reached."""
+    """RESOURCE_EXHAUSTED with QuotaFailure and RetryInfo. A limit of the account, its tier or everybody is reached."""
     REASON_SERVER_OVERLOADED: _Reason.ValueType  # 20
     """RESOURCE_EXHAUSTED with RetryInfo. The server holds all the work it may hold."""
     REASON_STORAGE_FULL: _Reason.ValueType  # 21
@@ -147,7 +147,7 @@ REASON_SIZE_UNSUPPORTED: Reason.ValueType  # 17
 REASON_REQUEST_ID_REUSED: Reason.ValueType  # 18
 """ALREADY_EXISTS. The request id was used before with another request."""
 REASON_QUOTA_EXCEEDED: Reason.ValueType  # 19
-"""RESOURCE_EXHAUSTED with QuotaFailure and RetryInfo. A limit of the account, its organisation or everybody is reached."""
+"""RESOURCE_EXHAUSTED with QuotaFailure and RetryInfo. A limit of the account, its tier or everybody is reached."""
 REASON_SERVER_OVERLOADED: Reason.ValueType  # 20
 """RESOURCE_EXHAUSTED with RetryInfo. The server holds all the work it may hold."""
 REASON_STORAGE_FULL: Reason.ValueType  # 21

@@ -133,8 +133,8 @@ class QueueServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Work(self, request_iterator, context):
-        """A worker's one stream: it grants credits and gets leases; see work.proto. Leases go out only against credits. Fails with
-        PROTOCOL_VIOLATION.
+        """A worker's one stream: it grants credits and gets leases; see work.proto. Leases go out only against credits, or as urgent
+        ones that the worker asked for. Fails with PROTOCOL_VIOLATION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

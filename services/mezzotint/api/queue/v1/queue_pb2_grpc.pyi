@@ -59,8 +59,8 @@ class QueueServiceStub:
     final one. Retryable from the last sequence seen. Fails with JOB_NOT_FOUND, SEQUENCE_AHEAD.
     """
     Work: _grpc.StreamStreamMultiCallable[_work_pb2.WorkRequest, _work_pb2.WorkResponse]
-    """A worker's one stream: it grants credits and gets leases; see work.proto. Leases go out only against credits. Fails with
-    PROTOCOL_VIOLATION.
+    """A worker's one stream: it grants credits and gets leases; see work.proto. Leases go out only against credits, or as urgent
+    ones that the worker asked for. Fails with PROTOCOL_VIOLATION.
     """
     WatchStats: _grpc.UnaryStreamMultiCallable[_queue_pb2.WatchStatsRequest, _queue_pb2.WatchStatsResponse]
     """Streams how full the queue is, now and then once an interval. Reads only."""
@@ -95,8 +95,8 @@ class QueueServiceAsyncStub(QueueServiceStub):
     final one. Retryable from the last sequence seen. Fails with JOB_NOT_FOUND, SEQUENCE_AHEAD.
     """
     Work: _aio.StreamStreamMultiCallable[_work_pb2.WorkRequest, _work_pb2.WorkResponse]  # type: ignore[assignment]
-    """A worker's one stream: it grants credits and gets leases; see work.proto. Leases go out only against credits. Fails with
-    PROTOCOL_VIOLATION.
+    """A worker's one stream: it grants credits and gets leases; see work.proto. Leases go out only against credits, or as urgent
+    ones that the worker asked for. Fails with PROTOCOL_VIOLATION.
     """
     WatchStats: _aio.UnaryStreamMultiCallable[_queue_pb2.WatchStatsRequest, _queue_pb2.WatchStatsResponse]  # type: ignore[assignment]
     """Streams how full the queue is, now and then once an interval. Reads only."""
@@ -170,8 +170,8 @@ class QueueServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_work_pb2.WorkRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_work_pb2.WorkResponse], _abc.AsyncIterator[_work_pb2.WorkResponse]]:
-        """A worker's one stream: it grants credits and gets leases; see work.proto. Leases go out only against credits. Fails with
-        PROTOCOL_VIOLATION.
+        """A worker's one stream: it grants credits and gets leases; see work.proto. Leases go out only against credits, or as urgent
+        ones that the worker asked for. Fails with PROTOCOL_VIOLATION.
         """
 
     @_abc_1.abstractmethod
