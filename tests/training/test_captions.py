@@ -1,6 +1,7 @@
 """Captions name the picture in many ways, and never say a colour that is not there."""
 
 import random
+from dataclasses import replace
 
 from training.aquatint.captions import compose_caption, without_colours
 from training.aquatint.languages import ENGLISH, LANGUAGES, TRANSLATED
@@ -98,6 +99,14 @@ def test_a_keyword_that_means_another_picture_never_stands_alone(records: list[P
     captions = captions_of(records[1], None, recoloured=False)
     assert not any("launch" in caption and "rocket" not in caption for caption in captions)
     assert any("launch" in caption for caption in captions)
+
+
+def test_a_synonym_is_asked_for_often_and_a_picture_without_one_by_its_label(records: list[PictureRecord]) -> None:
+    ghost = replace(records[3], english=replace(records[3].english, keywords=("creature", "boo"), synonyms=("boo",)))
+    with_one = captions_of(ghost, None, recoloured=False)
+    without = captions_of(records[3], None, recoloured=False)
+    assert sum("ghost" not in caption and "boo" in caption for caption in with_one) / DRAWS > 0.1
+    assert sum("ghost" in caption for caption in without) > sum("ghost" in caption for caption in with_one)
 
 
 def test_a_style_stands_where_people_put_it(records: list[PictureRecord]) -> None:

@@ -35,6 +35,14 @@ def test_a_word_that_heads_no_label_belongs_to_all_who_have_it() -> None:
     assert owners(with_lone_words(TREES, EN), "forest") == ["1f332", "1f333"]
 
 
+def test_a_synonym_means_one_picture_only() -> None:
+    named = with_lone_words(TREES, replace(EN, familiar={"fir": "1f332"}), {"1f384": ["celebration"]})
+    assert named["1f332"].synonyms == ("tree", "fir")
+    assert named["1f332"].alone == ("tree", "christmas", "forest", "fir")
+    assert named["1f333"].synonyms == ()
+    assert named["1f384"].synonyms == ("celebration",)
+
+
 def test_a_word_of_many_pictures_names_none() -> None:
     animals = {f"1f4{number:02}": Names(f"animal {number}", ("animal",)) for number in range(SHARED_MAX + 1)}
     assert owners(with_lone_words(animals, EN), "animal") == []

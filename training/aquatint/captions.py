@@ -16,7 +16,7 @@ from training.aquatint.tokenizer import TOKENIZER_FILE, train_tokenizer
 
 RECORDS_FILE = "records.jsonl"
 BARE_SHARE = 0.6  # captions without "a picture of" or the like
-LABEL_SHARE = 0.65
+LABEL_SHARE, SYNONYM_LABEL_SHARE = 0.65, 0.15  # the second out of the first, where there are synonyms
 ALONE_SHARE, COMMA_SHARE = 0.45, 0.8  # of the other captions: below the first a keyword alone, below the second after the label
 SYNONYM_SHARE = 0.2
 ENGLISH_SHARE = 0.75
@@ -46,8 +46,11 @@ def colour_word(colour: str, chance: random.Random, language: str = ENGLISH) -> 
 
 
 def subject_of(names: Names, chance: random.Random) -> str:
-    """Choose what to call the picture: its label, mostly, or a keyword, alone only where that means this picture."""
-    if not names.keywords or chance.random() < LABEL_SHARE:
+    """Choose what to call the picture: its label, mostly, a synonym, or a keyword, alone only where that means this picture."""
+    lot = chance.random()
+    if names.synonyms and lot < SYNONYM_LABEL_SHARE:
+        return chance.choice(names.synonyms)
+    if not names.keywords or lot < LABEL_SHARE:
         return names.label
     way = chance.random()
     if names.alone and way < ALONE_SHARE:

@@ -12,11 +12,15 @@ STYLE_WORDS = frozenset({"3d", "flat"})
 
 @dataclass(frozen=True)
 class Names:
-    """What one language calls a picture; ``alone`` are the keywords that mean it without its label beside them."""
+    """What one language calls a picture.
+
+    ``alone`` are the words that mean it without its label beside them; ``synonyms`` those of them that mean no other.
+    """
 
     label: str
     keywords: tuple[str, ...] = ()
     alone: tuple[str, ...] = ()
+    synonyms: tuple[str, ...] = ()
 
 
 def without_homonyms(named: Mapping[str, Names]) -> dict[str, Names]:
@@ -56,7 +60,13 @@ def with_lone_words(
     for word, hexcode in language.familiar.items():
         if hexcode in alone and word not in (named[hexcode].label, *alone[hexcode]):
             alone[hexcode].append(word)
-    return {hexcode: replace(names, alone=tuple(alone[hexcode])) for hexcode, names in named.items()}
+    means = heads | owners
+    return {
+        hexcode: replace(
+            names, alone=tuple(alone[hexcode]), synonyms=tuple(word for word in alone[hexcode] if means.get(word) == hexcode)
+        )
+        for hexcode, names in named.items()
+    }
 
 
 def head_of(label: str, language: Language) -> str:

@@ -142,4 +142,4 @@ def record_from_json(line: str) -> PictureRecord:
 
 def names_from_json(names: Mapping[str, Any]) -> Names:
     """Read names back from an object of JSON."""
-    return Names(names["label"], tuple(names["keywords"]), tuple(names["alone"]))
+    return Names(names["label"], *(tuple(names[field]) for field in ("keywords", "alone", "synonyms")))
