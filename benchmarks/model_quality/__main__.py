@@ -34,7 +34,7 @@ def measure(model_dir: Path, cache_dir: Path | None, plan: Plan, seed: int = 1) 
     return {
         **measures.fidelity(sampler, judge, plan.labels, seed),
         **measures.colour_transfer(sampler, judge, plan.colours, seed),
-        **measures.style(sampler, judge, plan.styles, seed),
+        **measures.style(sampler, judge, plan.styles, seed, cache_dir),
         **measures.diversity(sampler, plan.composites, plan.seeds, cache_dir),
         **measures.speed(sampler, plan.timings),
         **measures.sizes(model_dir),

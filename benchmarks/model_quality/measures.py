@@ -17,7 +17,7 @@ from training.aquatint.captions import load_records
 from training.aquatint.colour_naming import dominant_colours
 from training.aquatint.locations import BASE_FILE
 from training.aquatint.pictures import BASE_SIZE
-from training.aquatint.records import SOLID
+from training.aquatint.records import FLAT, SOLID
 
 CHUNK = 8
 TOP = 5
@@ -74,17 +74,28 @@ def flatness(pictures: Bytes) -> Floats:
     return even
 
 
-def style(sampler: BundleSampler, judge: Judge, count: int, seed: int) -> Figures:
-    """How often the word "flat" makes a label's picture flatter, from the same noise, and how often it shows the label."""
+def style(sampler: BundleSampler, judge: Judge, count: int, seed: int, cache_dir: Path | None) -> Figures:
+    """What the word "flat" does to a label's picture, from the same noise: how often is it flatter and still shows the label.
+
+    And, where training pictures are at hand, is it nearer to the flat one of the thing than to the solid one?
+    """
     rows = label_prompts(judge.labels, count)
     labels = [judge.labels[row] for row in rows]
     solid, flat = draw(sampler, labels, seed), draw(sampler, [f"{label}, flat" for label in labels], seed)
-    return {
+    figures = {
         "flat_is_flatter": float((flatness(flat) > flatness(solid)).mean()),
         "flatness_solid": float(np.median(flatness(solid))),
         "flatness_flat": float(np.median(flatness(flat))),
         "flat_label_top5": float((judge.ranks(flat, rows) < TOP).mean()),
     }
+    real = {each: training_pictures(cache_dir, each) for each in (SOLID, FLAT)}
+    known = [place for place, label in enumerate(labels) if all(label in pictures for pictures in real.values())]
+    if not known:
+        return figures
+    own, other = (np.stack([real[each][labels[place]] for place in known]) for each in (FLAT, SOLID))
+    drawn = shrink(flat[known], BASE_SIZE)
+    nearer = np.square(drawn - own).mean((1, 2, 3)) < np.square(drawn - other).mean((1, 2, 3))
+    return figures | {"flat_nearer_flat": float(nearer.mean())}
 
 
 def apart(first: Floats, second: Floats) -> Floats:
@@ -110,7 +121,7 @@ def diversity(sampler: BundleSampler, count: int, seeds: int, cache_dir: Path | 
         "prompts_apart_mean": float(between[np.triu_indices(len(prompts), 1)].mean()),
     }
     real = training_pictures(cache_dir, SOLID)
-    return figures if real is None else figures | nearness(np.concatenate(drawn), real)
+    return figures | nearness(np.concatenate(drawn), np.stack(list(real.values()))) if real else figures
 
 
 def nearness(drawn: Floats, real: Floats) -> Figures:
@@ -124,14 +135,14 @@ def nearness(drawn: Floats, real: Floats) -> Figures:
     }
 
 
-def training_pictures(cache_dir: Path | None, style: str) -> Floats | None:
-    """Return the training pictures of one style as ``shrink`` would (N, 32, 32, 4), or None where they are not at hand."""
+def training_pictures(cache_dir: Path | None, style: str) -> dict[str, Floats]:
+    """Return one style's training pictures by label, as ``shrink`` would (32, 32, 4), or none where they are not at hand."""
     views = cache_dir / BASE_FILE if cache_dir else None
     if cache_dir is None or views is None or not views.exists():
         print(f"no training pictures ({BASE_FILE}) in {cache_dir}: nearness to them is left out", file=sys.stderr)
-        return None
-    rows = [row for row, record in enumerate(load_records(cache_dir)) if record.style == style]
-    return shrink(np.load(views)[rows, 0], BASE_SIZE)
+        return {}
+    rows = {record.label: row for row, record in enumerate(load_records(cache_dir)) if record.style == style}
+    return dict(zip(rows, shrink(np.load(views)[list(rows.values()), 0], BASE_SIZE), strict=True))
 
 
 def speed(sampler: BundleSampler, repeats: int) -> Figures:
