@@ -33,7 +33,9 @@ OPTIONS = (
     click.option("--image", type=FILE, help="A picture to begin from: PNG, JPEG or WebP. PROMPT may be empty then."),
     click.option("--mask", type=FILE, help="What of the image to draw anew: white, in a picture of its size."),
     click.option(
-        "--strength", type=click.FloatRange(0, 1, min_open=True), help="How far from the image.  [default: 0.6, with a mask 1]"
+        "--strength",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="How far from the image.  [default: 0.6, with a mask 1, without PROMPT 0.3]",
     ),
 )
 

@@ -74,8 +74,10 @@ async def test_fewer_steps_are_made_and_told(inference: InferenceServiceAsyncStu
     assert (told.steps, told.image.data, told.HasField("mask")) == (10, b"", False)
     events = await generate(inference, GenerationSpec(prompt="x", image=IMAGE, mask=MASK))
     assert events[0].started.spec.strength == 1
-    events = await generate(inference, GenerationSpec(image=IMAGE))
+    events = await generate(inference, GenerationSpec(prompt="x", image=IMAGE))
     assert events[0].started.spec.strength == pytest.approx(0.6)
+    events = await generate(inference, GenerationSpec(image=IMAGE))
+    assert events[0].started.spec.strength == pytest.approx(0.3)
     assert events[0].started.spec.guidance == 1
 
 

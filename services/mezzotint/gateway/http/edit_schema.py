@@ -20,7 +20,11 @@ class EditRequest(ImageRequest):
     model_config = ConfigDict(strict=False, extra="forbid")
 
     strength: float | None = Field(
-        default=None, gt=0, le=1, allow_inf_nan=False, description="How far from the image; absent: 0.6, with a mask 1."
+        default=None,
+        gt=0,
+        le=1,
+        allow_inf_nan=False,
+        description="How far from the image; absent: 0.6, with a mask 1, without words 0.3.",
     )
     input_fidelity: str | None = Field(default=None, description="Accepted; `strength` is what decides here.")
     event: ClassVar[str] = "image_edit"

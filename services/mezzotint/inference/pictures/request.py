@@ -19,8 +19,8 @@ from mezzotint.runtime.errors import FieldInvalid, SizeUnsupported
 # Chosen seeds are below this: short enough to be typed in again.
 CHOSEN_SEED_MAX = 2**32
 PREFIX = "SCHEDULER_"
-# How far from an image pictures go when a request does not say.
-STRENGTH, STRENGTH_WITH_MASK = 0.6, 1.0
+# How far from an image pictures go when a request does not say. Without words only what is left of the image says what to draw.
+STRENGTH, STRENGTH_WITH_MASK, STRENGTH_WITHOUT_PROMPT = 0.6, 1.0, 0.3
 
 
 def chosen_seed() -> int:
@@ -57,8 +57,15 @@ def resolve(spec: GenerationSpec, card: ModelCard, new_seed: Callable[[], int] =
         if not card.takes_images:
             raise FieldInvalid.of("spec.image", f"{card.name} has no encoder, so it cannot begin from a picture")
         if not spec.HasField("strength"):
-            resolved.strength = STRENGTH_WITH_MASK if spec.HasField("mask") else STRENGTH
+            resolved.strength = _own_strength(spec)
     return resolved
+
+
+def _own_strength(spec: GenerationSpec) -> float:
+    """How far from its image the pictures of a request go that does not say."""
+    if spec.HasField("mask"):
+        return STRENGTH_WITH_MASK
+    return STRENGTH if spec.prompt else STRENGTH_WITHOUT_PROMPT
 
 
 def range_of(card: ModelCard) -> str:

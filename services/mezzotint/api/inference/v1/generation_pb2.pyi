@@ -197,7 +197,7 @@ class GenerationSpec(_message.Message):
     """
     strength: _builtins.float
     """How far from the image the pictures may go, above 0: that part of the steps is made. 1: nothing of it is left but what a mask
-    keeps. Absent: 0.6, with a mask 1.
+    keeps. Absent: 0.6, with a mask 1, without mask and prompt 0.3.
     """
     mask_kind: Global___MaskKind.ValueType
     """What in the mask is to be drawn anew."""
