@@ -9,6 +9,7 @@ from PIL import Image
 pytest.importorskip("resvg_py", reason="it draws the vector pictures; install mezzotint[export]")
 
 from training.aquatint.captions import RECORDS_FILE  # after the skip
+from training.aquatint.locations import FULL_FILE  # after the skip
 from training.aquatint.naming import Names  # after the skip
 from training.aquatint.picture_store import load_pictures, open_picture  # needs resvg
 from training.aquatint.pictures import base_views, premultiply  # beside the other
@@ -40,5 +41,7 @@ def test_rows_follow_the_records_and_stale_arrays_are_made_again(tmp_path: Path)
     views, originals = load_pictures(tmp_path)
     assert [tuple(view[0, 0, 0]) for view in views] == [(0, 0, 255, 255), (255, 0, 0, 255)]
     assert originals.shape == (2, 256, 256, 4)
+    (tmp_path / FULL_FILE).unlink()
+    assert len(load_pictures(tmp_path)[1]) == 2
     write_records(tmp_path, [flat, solid])
     assert [tuple(view[0, 0, 0]) for view in load_pictures(tmp_path)[0]] == [(255, 0, 0, 255), (0, 0, 255, 255)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from training.aquatint.languages import Language
 
 SHARED_MAX = 6  # pictures; the draft of more is a blur
-STYLE_WORDS = frozenset({"3d", "flat"})
+STYLES = ("3d", "flat")  # as captions name them
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def with_lone_words(
     heads: dict[str, str] = {}
     for hexcode in sorted(named):
         heads.setdefault(head_of(named[hexcode].label, language), hexcode)
-    never = language.colour_words | STYLE_WORDS
+    never = language.colour_words.union(STYLES)
 
     def stands_alone(word: str, hexcode: str) -> bool:
         if word in owners:

@@ -40,7 +40,8 @@ def load_pictures(cache_dir: Path, seed: int = 0) -> tuple[Bytes, Bytes]:
     base_path, full_path, stamp = cache_dir / BASE_FILE, cache_dir / FULL_FILE, cache_dir / STAMP_FILE
     records = load_records(cache_dir)
     contents = digest_of(records)
-    if not stamp.exists() or stamp.read_text() != contents:
+    made = all(path.exists() for path in (base_path, full_path, stamp))
+    if not made or stamp.read_text() != contents:
         generator = np.random.default_rng(seed)
         base, full = [], []
         for record in records:

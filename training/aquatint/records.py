@@ -10,7 +10,7 @@ from typing import Any
 from training.aquatint.emojibase import names_of, phrase_of, plain_hexcode, read_shortcodes, read_translations
 from training.aquatint.fetch import FLAT_PICTURES, LABELS, PICTURES
 from training.aquatint.languages import ENGLISH, LANGUAGES, TRANSLATED
-from training.aquatint.naming import Names, with_lone_words, without_homonyms
+from training.aquatint.naming import STYLES, Names, with_lone_words, without_homonyms
 
 FLAG_GROUP = 9
 COMPONENT_GROUP = 2
@@ -28,7 +28,7 @@ SIGN_SUBGROUPS = frozenset(
 )
 CLOCK_FACE = re.compile(r"o[’']clock|-thirty")
 BUTTON = re.compile(r"\bbutton\b")
-SOLID, FLAT = "3d", "flat"  # the styles, as captions name them
+SOLID, FLAT = STYLES
 
 
 @dataclass(frozen=True)
